@@ -1,0 +1,213 @@
+//! A model folder: its configuration and its tensors.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mlxq_kernels::quant::Affine;
+use serde_json::{Map, Value};
+
+use crate::read::{Shards, weight_files};
+use crate::tensor::{TensorInfo, TensorSource};
+use crate::{CheckpointError, json};
+
+/// What a checkpoint is for, which decides the names and heads of the converted folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Vectors for texts.
+    Embedding,
+    /// Scores of a classification head.
+    SequenceClassification,
+}
+
+/// A folder with `config.json` and safetensors, original or converted.
+pub struct Checkpoint {
+    dir: PathBuf,
+    config: Map<String, Value>,
+    model_type: String,
+    quantization: Option<Quantization>,
+    tensors: Shards,
+}
+
+impl Checkpoint {
+    /// Opens the folder `dir`; no tensor is read yet.
+    ///
+    /// # Errors
+    /// When the configuration or a weight file is missing or wrong.
+    pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        let path = dir.join("config.json");
+        let config = json::read_object(&path)?;
+        let refuse = |reason: &str| CheckpointError::file(&path, reason);
+        let model_type = config.get("model_type").and_then(Value::as_str);
+        let model_type = model_type.ok_or_else(|| refuse("has no text `model_type`"))?.to_owned();
+        if config.contains_key("auto_map") {
+            return Err(refuse("`auto_map`: the model needs code of its own, which is never run"));
+        }
+        let quantization = Quantization::read(&config).map_err(|reason| refuse(&reason))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            tensors: Shards::open(dir)?,
+            config,
+            model_type,
+            quantization,
+        })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The object of `config.json`.
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
+    /// The configuration's `model_type`.
+    pub fn model_type(&self) -> &str {
+        &self.model_type
+    }
+
+    /// How the weights are packed; `None` for an original checkpoint.
+    pub fn quantization(&self) -> Option<&Quantization> {
+        self.quantization.as_ref()
+    }
+
+    /// A classification head by `architectures`, unless the folder has sentence-transformers'
+    /// `modules.json`; else embeddings.
+    pub fn purpose(&self) -> Purpose {
+        let architectures = self.config.get("architectures").and_then(Value::as_array);
+        let names = architectures.into_iter().flatten().filter_map(Value::as_str);
+        let mut names = names.filter(|name| name.ends_with("ForSequenceClassification"));
+        if !self.dir.join("modules.json").is_file() && names.next().is_some() {
+            Purpose::SequenceClassification
+        } else {
+            Purpose::Embedding
+        }
+    }
+
+    /// The weight files with their sizes in bytes.
+    ///
+    /// # Errors
+    /// When a file's size cannot be read.
+    pub fn weight_files(&self) -> Result<Vec<(PathBuf, u64)>, CheckpointError> {
+        let size = |path: PathBuf| -> Result<_, CheckpointError> {
+            let bytes = std::fs::metadata(&path).map_err(CheckpointError::io(&path))?.len();
+            Ok((path, bytes))
+        };
+        weight_files(&self.dir)?.into_iter().map(size).collect()
+    }
+}
+
+impl TensorSource for Checkpoint {
+    fn tensors(&self) -> &[TensorInfo] {
+        self.tensors.tensors()
+    }
+
+    fn find(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.find(name)
+    }
+
+    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        self.tensors.read(name, buffer)
+    }
+}
+
+/// The `quantization` block of a converted folder's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantization {
+    default: Affine,
+    /// Module path → its own format; `None` for a module kept in float.
+    modules: BTreeMap<String, Option<Affine>>,
+}
+
+impl Quantization {
+    /// The format of the module at `path`, in the checkpoint's own names; `None` if kept in float.
+    pub fn module(&self, path: &str) -> Option<Affine> {
+        self.modules.get(path).copied().unwrap_or(Some(self.default))
+    }
+
+    fn read(config: &Map<String, Value>) -> Result<Option<Self>, String> {
+        let Some(block) = config.get("quantization").filter(|block| !block.is_null()) else {
+            return match config.get("quantization_config").filter(|block| !block.is_null()) {
+                Some(_) => Err("`quantization_config`: weights of another tool's format \
+                    are not supported"
+                    .to_owned()),
+                None => Ok(None),
+            };
+        };
+        let block = block.as_object().ok_or("`quantization` is no object")?;
+        let default = affine(block).map_err(|reason| format!("`quantization`: {reason}"))?;
+        let mut modules = BTreeMap::new();
+        for (path, entry) in block {
+            let format = match entry {
+                Value::Bool(false) => None,
+                Value::Object(entry) => {
+                    let format = affine(entry);
+                    Some(format.map_err(|reason| format!("`quantization`: `{path}`: {reason}"))?)
+                }
+                _ => continue,
+            };
+            modules.insert(path.clone(), format);
+        }
+        Ok(Some(Self { default, modules }))
+    }
+}
+
+/// The format of an object with `bits`, `group_size` and `mode`.
+fn affine(entry: &Map<String, Value>) -> Result<Affine, String> {
+    match entry.get("mode") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(mode)) if mode == "affine" => {}
+        Some(mode) => return Err(format!("mode {mode} is not supported; known is \"affine\"")),
+    }
+    let number = |key: &str| entry.get(key).and_then(Value::as_u64);
+    let format = number("bits").zip(number("group_size")).and_then(|(bits, group_size)| {
+        Affine::new(u32::try_from(bits).ok()?, usize::try_from(group_size).ok()?)
+    });
+    format.ok_or_else(|| {
+        let shown = |key| entry.get(key).map_or("nothing".to_owned(), Value::to_string);
+        format!(
+            "bits {} with group_size {} are no affine format; bits are {:?}, groups {:?}",
+            shown("bits"),
+            shown("group_size"),
+            Affine::BITS,
+            Affine::GROUP_SIZES
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(config: Value) -> Result<Option<Quantization>, String> {
+        Quantization::read(config.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn entries_replace_the_default() {
+        let config = json!({"quantization": {"group_size": 64, "bits": 8, "mode": "affine",
+            "a.b": {"group_size": 32, "bits": 4}, "c": false}});
+        let quantization = read(config).expect("good").expect("quantized");
+        assert_eq!(quantization.module("x"), Affine::new(8, 64));
+        assert_eq!(quantization.module("a.b"), Affine::new(4, 32));
+        assert_eq!(quantization.module("c"), None);
+        assert_eq!(read(json!({})).expect("good"), None);
+    }
+
+    #[test]
+    fn formats_that_do_not_exist_are_refused() {
+        for config in [
+            json!({"quantization": {"group_size": 64, "bits": 7}}),
+            json!({"quantization": {"group_size": 48, "bits": 8}}),
+            json!({"quantization": {"bits": 8}}),
+            json!({"quantization": {"group_size": 64, "bits": 8, "a": {"bits": 8}}}),
+            json!({"quantization": {"group_size": 32, "bits": 4, "mode": "mxfp4"}}),
+            json!({"quantization_config": {"quant_method": "gptq"}}),
+        ] {
+            assert!(read(config.clone()).is_err(), "{config}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Files to named tensors and back: readers, layouts, recipes, and the MLX folder.
+//!
+//! Hostile input ends here: whatever a file claims is checked before it is believed. This crate
+//! computes no forward pass and reaches no network.
+
+mod checkpoint;
+mod convert;
+mod error;
+mod read;
+mod write;
+
+pub mod json;
+pub mod layout;
+pub mod recipe;
+pub mod tensor;
+
+pub use checkpoint::{Checkpoint, Purpose, Quantization};
+pub use convert::{ConvertRequest, Converted, Progress, already_converted, convert};
+pub use error::CheckpointError;
+pub use read::Safetensors;

@@ -1,0 +1,8 @@
+//! Readers of weight files.
+
+mod map;
+mod safetensors;
+mod shards;
+
+pub use safetensors::Safetensors;
+pub(crate) use shards::{Shards, weight_files};

@@ -1,0 +1,312 @@
+//! The safetensors format, read strictly: names once, ranges without holes, sizes that add up.
+//!
+//! Format: an 8-byte little-endian header length, a JSON header `name → {dtype, shape,
+//! data_offsets}` and the data. Where the safetensors and MLX readers differ in what they accept,
+//! this one takes the stricter side, so that a file means one thing to everyone.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::map::FileMap;
+use crate::tensor::{Dtype, TensorInfo, TensorSource};
+use crate::{CheckpointError, json};
+
+/// The longest header, as in the safetensors library.
+const HEADER_LIMIT: u64 = 100_000_000;
+const TENSOR_LIMIT: usize = 1_000_000;
+const RANK_LIMIT: usize = 32;
+const NAME_LIMIT: usize = 4096;
+
+/// One safetensors file.
+#[derive(Debug)]
+pub struct Safetensors {
+    path: PathBuf,
+    map: FileMap,
+    tensors: Vec<TensorInfo>,
+    /// Name → place in `tensors` and range of bytes in the file.
+    places: HashMap<String, (usize, Range<usize>)>,
+}
+
+impl Safetensors {
+    /// Opens and checks the file at `path`; no tensor is read yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read or its header breaks a rule, with the tensor and both numbers.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let map = FileMap::open(path)?;
+        let refuse = |reason: String| CheckpointError::file(path, reason);
+        let data_start = header_end(map.bytes()).map_err(refuse)?;
+        let header = json::parse(&map.bytes()[8..data_start])
+            .map_err(|reason| refuse(format!("header: {reason}")))?;
+        let data_length = map.bytes().len() - data_start;
+        let entries = entries(&header).map_err(refuse)?;
+        check_ranges(&entries, data_length).map_err(refuse)?;
+        let mut tensors = Vec::with_capacity(entries.len());
+        let mut places = HashMap::with_capacity(entries.len());
+        for (place, Entry { info, range }) in entries.into_iter().enumerate() {
+            let range = range.start + data_start..range.end + data_start;
+            places.insert(info.name.clone(), (place, range));
+            tensors.push(info);
+        }
+        Ok(Self { path: path.to_owned(), map, tensors, places })
+    }
+}
+
+impl TensorSource for Safetensors {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn find(&self, name: &str) -> Option<&TensorInfo> {
+        self.places.get(name).map(|(place, _)| &self.tensors[*place])
+    }
+
+    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        let (place, range) =
+            self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        let bytes = &self.map.bytes()[range.clone()];
+        if self.tensors[*place].dtype == Dtype::Bool && bytes.iter().any(|byte| *byte > 1) {
+            let path = self.path.display();
+            return Err(CheckpointError::tensor(
+                name,
+                format!("holds a BOOL beyond 1, in `{path}`"),
+            ));
+        }
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A tensor and its range in the data.
+struct Entry {
+    info: TensorInfo,
+    range: Range<usize>,
+}
+
+/// Where the header ends and the data begins.
+fn header_end(bytes: &[u8]) -> Result<usize, String> {
+    let Some(length) = bytes.first_chunk::<8>() else {
+        return Err(format!("too short for a safetensors file: {} bytes", bytes.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    let room = bytes.len() as u64 - 8;
+    if length > room || length > HEADER_LIMIT {
+        return Err(format!(
+            "the header claims {length} bytes, but {room} follow and {HEADER_LIMIT} are allowed"
+        ));
+    }
+    Ok(8 + length as usize)
+}
+
+fn entries(header: &Value) -> Result<Vec<Entry>, String> {
+    let header = header.as_object().ok_or("the header is no object")?;
+    if header.len() > TENSOR_LIMIT {
+        return Err(format!("{} tensors are more than {TENSOR_LIMIT}", header.len()));
+    }
+    let mut entries = Vec::with_capacity(header.len());
+    for (name, value) in header {
+        if name == "__metadata__" {
+            check_metadata(value)?;
+        } else {
+            let shown = name.escape_debug();
+            entries
+                .push(entry(name, value).map_err(|reason| format!("tensor `{shown}`: {reason}"))?);
+        }
+    }
+    Ok(entries)
+}
+
+fn check_metadata(value: &Value) -> Result<(), String> {
+    let texts = value.as_object().is_some_and(|map| map.values().all(Value::is_string));
+    if texts { Ok(()) } else { Err("`__metadata__` is no object of texts".to_owned()) }
+}
+
+fn entry(name: &str, value: &Value) -> Result<Entry, String> {
+    if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+        return Err("the name is empty, too long or holds control characters".to_owned());
+    }
+    let fields = value.as_object().ok_or("its entry is no object")?;
+    let dtype = dtype(fields)?;
+    let shape = shape(fields)?;
+    let bytes = shape
+        .iter()
+        .try_fold(dtype.size(), |product, dimension| product.checked_mul(*dimension))
+        .ok_or("its size overflows")?;
+    let range = range(fields)?;
+    if range.len() != bytes {
+        return Err(format!(
+            "{dtype:?} {shape:?} takes {bytes} bytes, its range has {}",
+            range.len()
+        ));
+    }
+    let info = TensorInfo { name: name.to_owned(), dtype, shape };
+    Ok(Entry { info, range })
+}
+
+fn dtype(fields: &Map<String, Value>) -> Result<Dtype, String> {
+    let name = fields.get("dtype").and_then(Value::as_str).ok_or("has no `dtype`")?;
+    Dtype::from_name(name).ok_or_else(|| {
+        format!("dtype `{}` is not supported; known are {}", name.escape_debug(), Dtype::NAMES)
+    })
+}
+
+fn shape(fields: &Map<String, Value>) -> Result<Vec<usize>, String> {
+    let shape = fields.get("shape").and_then(Value::as_array).ok_or("has no `shape`")?;
+    if shape.len() > RANK_LIMIT {
+        return Err(format!("{} dimensions are more than {RANK_LIMIT}", shape.len()));
+    }
+    let dimension = |value: &Value| {
+        let size = value.as_u64().filter(|size| *size <= i32::MAX as u64);
+        let size = size.and_then(|size| usize::try_from(size).ok());
+        size.ok_or_else(|| format!("dimension {value} is no integer from 0 to 2^31 - 1"))
+    };
+    shape.iter().map(dimension).collect()
+}
+
+fn range(fields: &Map<String, Value>) -> Result<Range<usize>, String> {
+    let offsets = fields.get("data_offsets").and_then(Value::as_array);
+    let numbers: Option<Vec<usize>> = offsets
+        .and_then(|list| list.iter().map(|x| x.as_u64().and_then(|x| x.try_into().ok())).collect());
+    match numbers.as_deref() {
+        Some([start, end]) if start <= end => Ok(*start..*end),
+        _ => Err("`data_offsets` is no pair of ascending offsets".to_owned()),
+    }
+}
+
+/// The ranges follow each other without hole or overlap and fill the data.
+fn check_ranges(entries: &[Entry], data_length: usize) -> Result<(), String> {
+    let mut order: Vec<&Entry> = entries.iter().collect();
+    order.sort_by_key(|entry| (entry.range.start, entry.range.end));
+    let mut end = 0;
+    for Entry { info, range } in order {
+        let name = info.name.escape_debug();
+        if range.start != end {
+            let what =
+                if range.start < end { "overlaps the tensor before" } else { "leaves a hole" };
+            return Err(format!(
+                "tensor `{name}` begins at {}, expected {end}: it {what}",
+                range.start
+            ));
+        }
+        end = range.end;
+        if end > data_length {
+            return Err(format!("tensor `{name}` ends at {end}, the data has {data_length} bytes"));
+        }
+    }
+    if end < data_length {
+        return Err(format!("{} bytes after the last tensor belong to none", data_length - end));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    fn open(bytes: &[u8]) -> Result<Safetensors, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.safetensors");
+        std::fs::write(&path, bytes).expect("written");
+        Safetensors::open(&path).map_err(|error| error.to_string())
+    }
+
+    fn one(fields: &str) -> String {
+        format!("{{\"a\":{{{fields}}}}}")
+    }
+
+    #[test]
+    fn good_files_are_read() {
+        let header = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},
+            "a":{"dtype":"F32","shape":[],"data_offsets":[3,7],"note":1},"z":{"dtype":"F16","shape":[0,2],"data_offsets":[7,7]}}   "#;
+        let mut bytes = file(header, 7);
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&1.5f32.to_le_bytes());
+        let tensors = open(&bytes).expect("good");
+        assert_eq!(tensors.tensors().len(), 3);
+        let mut buffer = vec![9];
+        tensors.read("a", &mut buffer).expect("a");
+        assert_eq!(buffer, 1.5f32.to_le_bytes());
+    }
+
+    /// Every case is an error in the column "ours" of the project's list of bad inputs, part 1.
+    #[test]
+    fn lying_headers_are_refused() {
+        let f32x2 = r#""dtype":"F32","shape":[2],"data_offsets":[0,8]"#;
+        let cases: Vec<(Vec<u8>, &str)> = vec![
+            (vec![], "too short"),
+            (vec![1, 2, 3], "too short"),
+            (u64::MAX.to_le_bytes().to_vec(), "claims"),
+            ([100u64.to_le_bytes().as_slice(), b"{}"].concat(), "claims"),
+            (file("", 0), "empty"),
+            (file("[]", 0), "no object"),
+            (file("null", 0), "no object"),
+            (file("{} x", 0), "column"),
+            (file("{}\0", 0), "column"),
+            (file("{}", 4), "belong to none"),
+            (file(&format!("{{\"a\":{{{f32x2}}},\"a\":{{{f32x2}}}}}"), 8), "stands twice"),
+            (file(&one(&format!("{f32x2},\"dtype\":\"F16\"")), 8), "stands twice"),
+            (file(r#"{"__metadata__":{"a":1}}"#, 0), "texts"),
+            (file(&one(f32x2), 7), "ends at 8"),
+            (file(&one(f32x2), 9), "belong to none"),
+            (file(&format!("{{\"a\":{{{f32x2}}},\"b\":{{{f32x2}}}}}"), 8), "overlaps"),
+            (file(&one(r#""dtype":"F32","shape":[1],"data_offsets":[4,8]"#), 8), "hole"),
+            (file(&one(r#""dtype":"F32","shape":[2],"data_offsets":[8,0]"#), 8), "ascending"),
+            (file(&one(r#""dtype":"F32","shape":[2],"data_offsets":[-8,0]"#), 8), "ascending"),
+            (file(&one(r#""dtype":"F32","shape":[2.0],"data_offsets":[0,8]"#), 8), "dimension"),
+            (file(&one(r#""dtype":"F32","shape":[3],"data_offsets":[0,8]"#), 8), "takes 12 bytes"),
+            (
+                file(
+                    &one(
+                        r#""dtype":"F32","shape":[2147483647,2147483647,2147483647],"data_offsets":[0,0]"#,
+                    ),
+                    0,
+                ),
+                "overflows",
+            ),
+            (
+                file(&one(r#""dtype":"F32","shape":[4294967296,0],"data_offsets":[0,0]"#), 0),
+                "dimension",
+            ),
+            (
+                file(
+                    &one(&format!(
+                        r#""dtype":"U8","shape":[{}1],"data_offsets":[0,1]"#,
+                        "1,".repeat(99)
+                    )),
+                    1,
+                ),
+                "dimensions",
+            ),
+            (file(&one(r#""dtype":"F99","shape":[],"data_offsets":[0,4]"#), 4), "not supported"),
+            (file(&one(r#""dtype":"f32","shape":[],"data_offsets":[0,4]"#), 4), "not supported"),
+            (file(&"[".repeat(200_000), 0), "recursion limit"),
+            (file(r#"{"":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}"#, 1), "empty"),
+            (file(r#"{"a\u0000":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}"#, 1), "control"),
+        ];
+        for (bytes, word) in cases {
+            let error = open(&bytes).expect_err(word);
+            assert!(error.contains(word), "{word}: {error}");
+            assert!(error.contains("x.safetensors"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_good_file_is_refused() {
+        let good = file(&one(r#""dtype":"F32","shape":[2],"data_offsets":[0,8]"#), 8);
+        assert!(open(&good).is_ok());
+        for length in 0..good.len() {
+            assert!(open(&good[..length]).is_err(), "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Named tensors and where they come from.
+//!
+//! [`TensorSource`] is the one seam between files and everything above: a converter, a model and an
+//! engine see names, shapes, dtypes and bytes, and never a path.
+
+use mlxq_kernels::float::Float;
+
+use crate::CheckpointError;
+
+/// Element types that a checkpoint may hold, by their safetensors names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dtype {
+    /// One byte, 0 or 1.
+    Bool,
+    /// Unsigned 8 bits.
+    U8,
+    /// Signed 8 bits.
+    I8,
+    /// Unsigned 16 bits.
+    U16,
+    /// Signed 16 bits.
+    I16,
+    /// Unsigned 32 bits: MLX's packed words.
+    U32,
+    /// Signed 32 bits.
+    I32,
+    /// Unsigned 64 bits.
+    U64,
+    /// Signed 64 bits.
+    I64,
+    /// IEEE half precision.
+    F16,
+    /// bfloat16.
+    BF16,
+    /// IEEE single precision.
+    F32,
+    /// IEEE double precision.
+    F64,
+}
+
+impl Dtype {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 | Self::F16 | Self::BF16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
+        }
+    }
+
+    /// The float format of weights that this is, if it is one; `F64` is none.
+    pub fn float(self) -> Option<Float> {
+        match self {
+            Self::F16 => Some(Float::F16),
+            Self::BF16 => Some(Float::BF16),
+            Self::F32 => Some(Float::F32),
+            _ => None,
+        }
+    }
+
+    /// All names, for messages.
+    pub(crate) const NAMES: &str =
+        "BOOL, U8, I8, U16, I16, U32, I32, U64, I64, F16, BF16, F32, F64";
+
+    const ALL: [Self; 13] = [
+        Self::Bool,
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::U64,
+        Self::I64,
+        Self::F16,
+        Self::BF16,
+        Self::F32,
+        Self::F64,
+    ];
+
+    /// The name in a safetensors header.
+    pub fn name(self) -> &'static str {
+        let place = Self::ALL.iter().position(|other| *other == self);
+        let name = place.and_then(|place| Self::NAMES.split(", ").nth(place));
+        name.expect("names and variants stand in the same order")
+    }
+
+    /// The element type that a safetensors header calls `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+}
+
+impl From<Float> for Dtype {
+    fn from(float: Float) -> Self {
+        match float {
+            Float::F32 => Self::F32,
+            Float::F16 => Self::F16,
+            Float::BF16 => Self::BF16,
+        }
+    }
+}
+
+/// Name, element type and shape of one tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// The tensor's name in its checkpoint.
+    pub name: String,
+    /// Its element type.
+    pub dtype: Dtype,
+    /// Its dimensions, outermost first; empty for a scalar.
+    pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Number of bytes.
+    pub fn bytes(&self) -> usize {
+        self.elements() * self.dtype.size()
+    }
+}
+
+/// Something that holds named tensors: one file, several shards, or a test's memory.
+pub trait TensorSource: Send + Sync {
+    /// All tensors, in a stable order.
+    fn tensors(&self) -> &[TensorInfo];
+
+    /// Replaces `buffer` by the tensor's bytes: row-major, little-endian, [`TensorInfo::bytes`] long.
+    ///
+    /// # Errors
+    /// When there is no such tensor or its bytes cannot be read.
+    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError>;
+
+    /// The tensor of that name, if there is one.
+    fn find(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors().iter().find(|tensor| tensor.name == name)
+    }
+}

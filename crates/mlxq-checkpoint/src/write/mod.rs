@@ -1,0 +1,14 @@
+//! Writers of the MLX folder.
+
+mod card;
+mod config;
+mod folder;
+mod pooling;
+mod safetensors;
+mod side;
+
+pub(crate) use card::model_card;
+pub(crate) use config::{converted_config, float_name, index, pretty};
+pub(crate) use folder::{MARKER, StagedFolder};
+pub(crate) use safetensors::{ShardWriter, SingleFile, shards};
+pub(crate) use side::{SideFile, copied_files};

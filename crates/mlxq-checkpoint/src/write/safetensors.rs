@@ -1,0 +1,169 @@
+//! Safetensors files whose sizes are known before their content.
+//!
+//! The header is padded to a multiple of 8 and the data lies in the order of the names, without holes.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::CheckpointError;
+use crate::tensor::TensorInfo;
+
+/// The most tensor bytes of one file: 5 GiB, as all MLX converters have it.
+const SHARD_BYTES: usize = 5 << 30;
+
+/// The tensors of one file, sorted by name, and the file's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SingleFile {
+    pub(crate) name: String,
+    pub(crate) tensors: Vec<TensorInfo>,
+}
+
+impl SingleFile {
+    /// The size of the file, header and data.
+    pub(crate) fn bytes(&self) -> u64 {
+        let data: u64 = self.tensors.iter().map(|info| info.bytes() as u64).sum();
+        header(&self.tensors).len() as u64 + data
+    }
+}
+
+/// Distributes `tensors`, given in an order that keeps what belongs together, over as few files as
+/// hold 5 GiB of tensors each; a larger tensor gets a file of its own.
+pub(crate) fn shards(tensors: Vec<TensorInfo>) -> Vec<SingleFile> {
+    let mut groups: Vec<(usize, Vec<TensorInfo>)> = vec![(0, Vec::new())];
+    for info in tensors {
+        let bytes = info.bytes();
+        if groups.last().is_some_and(|(held, list)| !list.is_empty() && held + bytes > SHARD_BYTES)
+        {
+            groups.push((0, Vec::new()));
+        }
+        if let Some((held, list)) = groups.last_mut() {
+            *held += bytes;
+            list.push(info);
+        }
+    }
+    let count = groups.len();
+    let name = |place: usize| match count {
+        1 => "model.safetensors".to_owned(),
+        _ => format!("model-{:05}-of-{count:05}.safetensors", place + 1),
+    };
+    let file = |(place, (_, mut tensors)): (usize, (usize, Vec<TensorInfo>))| {
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        SingleFile { name: name(place), tensors }
+    };
+    groups.into_iter().enumerate().map(file).collect()
+}
+
+/// Writes one file, tensors in any order.
+pub(crate) struct ShardWriter {
+    file: File,
+    path: std::path::PathBuf,
+    /// Name → offset in the file and length, of tensors not yet written.
+    open: HashMap<String, (u64, usize)>,
+}
+
+impl ShardWriter {
+    /// Creates the file in `dir` and writes its header.
+    pub(crate) fn create(dir: &Path, shard: &SingleFile) -> Result<Self, CheckpointError> {
+        let path = dir.join(&shard.name);
+        let header = header(&shard.tensors);
+        let mut file = File::create_new(&path).map_err(CheckpointError::io(&path))?;
+        file.write_all(&header).map_err(CheckpointError::io(&path))?;
+        let mut open = HashMap::with_capacity(shard.tensors.len());
+        let mut offset = header.len() as u64;
+        for info in &shard.tensors {
+            open.insert(info.name.clone(), (offset, info.bytes()));
+            offset += info.bytes() as u64;
+        }
+        Ok(Self { file, path, open })
+    }
+
+    /// Writes the bytes of one tensor, once.
+    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let planned = self.open.get(name).filter(|(_, length)| *length == bytes.len()).copied();
+        let (offset, _) = planned.ok_or_else(|| {
+            CheckpointError::tensor(name, format!("{} bytes were not planned", bytes.len()))
+        })?;
+        self.open.remove(name);
+        let io = CheckpointError::io(&self.path);
+        self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(bytes)).map_err(io)
+    }
+
+    /// Ends the file: everything is written and flushed to the disk.
+    pub(crate) fn finish(self) -> Result<(), CheckpointError> {
+        if let Some(name) = self.open.keys().next() {
+            return Err(CheckpointError::tensor(name, "was planned and not written"));
+        }
+        self.file.sync_all().map_err(CheckpointError::io(&self.path))
+    }
+}
+
+/// The header of tensors sorted by name, its length first.
+fn header(tensors: &[TensorInfo]) -> Vec<u8> {
+    let mut entries = Map::new();
+    entries.insert("__metadata__".to_owned(), json!({"format": "mlx"}));
+    let mut offset = 0;
+    for info in tensors {
+        let end = offset + info.bytes();
+        let entry =
+            json!({"dtype": info.dtype.name(), "shape": info.shape, "data_offsets": [offset, end]});
+        entries.insert(info.name.clone(), entry);
+        offset = end;
+    }
+    let mut text = Value::Object(entries).to_string();
+    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Safetensors;
+    use crate::tensor::{Dtype, TensorSource};
+
+    fn info(name: &str, shape: &[usize]) -> TensorInfo {
+        TensorInfo { name: name.to_owned(), dtype: Dtype::U8, shape: shape.to_vec() }
+    }
+
+    #[test]
+    fn our_reader_reads_what_was_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let files = shards(vec![info("b", &[3]), info("a", &[2, 2]), info("c", &[])]);
+        assert_eq!(files.len(), 1);
+        let mut writer = ShardWriter::create(dir.path(), &files[0]).expect("created");
+        for (name, bytes) in [("b", &[1, 2, 3][..]), ("c", &[9]), ("a", &[4, 5, 6, 7])] {
+            writer.write(name, bytes).expect("written");
+        }
+        writer.finish().expect("finished");
+        let read = Safetensors::open(&dir.path().join("model.safetensors")).expect("read");
+        assert_eq!(read.tensors()[0].name, "a");
+        let mut buffer = Vec::new();
+        read.read("b", &mut buffer).expect("b");
+        assert_eq!(buffer, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_tensor_is_written_once_and_whole() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let files = shards(vec![info("a", &[2])]);
+        let mut writer = ShardWriter::create(dir.path(), &files[0]).expect("created");
+        assert!(writer.write("a", &[1]).is_err());
+        assert!(writer.write("x", &[]).is_err());
+        assert!(writer.finish().is_err());
+    }
+
+    #[test]
+    fn large_models_are_cut_at_five_gibibytes() {
+        let half = SHARD_BYTES / 2;
+        let files = shards(vec![info("a", &[half]), info("b", &[half]), info("c", &[1])]);
+        let names: Vec<_> =
+            files.iter().map(|file| (file.name.as_str(), file.tensors.len())).collect();
+        assert_eq!(
+            names,
+            [("model-00001-of-00002.safetensors", 2), ("model-00002-of-00002.safetensors", 1)]
+        );
+    }
+}

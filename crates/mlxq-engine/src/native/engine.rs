@@ -1,0 +1,177 @@
+//! The native engine behind the [`Engine`] trait.
+
+use std::path::Path;
+
+use mlxq_checkpoint::{Checkpoint, Purpose, json};
+use mlxq_models::sentence::SentenceModules;
+use mlxq_models::{Config, Encoder, ModelError, Scope, Tokens, labels};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde_json::Value;
+
+use super::ops::NativeOps;
+use super::weights::NativeWeights;
+use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
+
+/// How the native engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NativeOptions {
+    /// Number of threads to compute with, at least 1.
+    pub threads: usize,
+}
+
+/// A model on the CPU: the original checkpoint in f32, or a converted folder with its quantized
+/// weights restored to f32.
+pub struct NativeEngine {
+    pool: ThreadPool,
+    model: Box<dyn Encoder<NativeOps>>,
+    /// What follows the encoder; `None` for a classification head.
+    sentence: Option<SentenceModules>,
+    limits: Limits,
+    info: EngineInfo,
+}
+
+/// What a row may hold.
+struct Limits {
+    tokens: usize,
+    vocabulary: usize,
+    token_types: usize,
+}
+
+impl NativeEngine {
+    /// Loads the model folder `dir`.
+    ///
+    /// # Errors
+    /// When the folder is no checkpoint of a known model, or its weights do not fit it.
+    pub fn open(dir: &Path, options: NativeOptions) -> Result<Self, EngineError> {
+        let checkpoint = Checkpoint::open(dir)?;
+        let config = Config::new(checkpoint.config());
+        let description = mlxq_models::describe(checkpoint.model_type(), config)?;
+        let purpose = checkpoint.purpose();
+        let labels = match purpose {
+            Purpose::Embedding => None,
+            Purpose::SequenceClassification => Some(labels::read(config)?),
+        };
+        let claims = description.layout.claim(&checkpoint, description.layers, purpose)?;
+        let weights = NativeWeights {
+            source: &claims.weights(&checkpoint),
+            quantization: checkpoint.quantization(),
+            prefix: claims.prefix(),
+        };
+        let count = labels.as_ref().map(Vec::len);
+        let scope = Scope::root(&weights);
+        let model = mlxq_models::build(checkpoint.model_type(), config, count, &scope)?;
+        let sentence = match purpose {
+            Purpose::Embedding => Some(sentence_modules(dir)?),
+            Purpose::SequenceClassification => None,
+        };
+        Ok(Self {
+            pool: pool(options.threads)?,
+            model,
+            info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
+            sentence,
+            limits: Limits {
+                tokens: description.max_tokens,
+                vocabulary: description.vocabulary,
+                token_types: description.token_types,
+            },
+        })
+    }
+}
+
+impl Engine for NativeEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn predict(&mut self, batch: &Batch) -> Result<Output, EngineError> {
+        for row in 0..batch.rows() {
+            self.limits.check(batch, row)?;
+        }
+        if batch.rows() == 0 {
+            return Ok(Output::default());
+        }
+        let tokens = Tokens { ids: &batch.ids, type_ids: &batch.type_ids, offsets: &batch.offsets };
+        let result = self.pool.install(|| {
+            let hidden = self.model.hidden(&NativeOps, &tokens);
+            match &self.sentence {
+                Some(modules) => Some(modules.forward(&NativeOps, &hidden, tokens.offsets)),
+                None => self.model.logits(&NativeOps, &hidden, &tokens),
+            }
+        });
+        let result = result.ok_or_else(|| EngineError::Missing {
+            engine: "native".to_owned(),
+            reason: "the model was built without a head".to_owned(),
+        })?;
+        Ok(Output { rows: batch.rows(), cols: result.width, data: result.data })
+    }
+}
+
+impl Limits {
+    fn check(&self, batch: &Batch, row: usize) -> Result<(), EngineError> {
+        let refuse = |reason: String| Err(EngineError::Row { row, reason });
+        let part = batch.offsets[row]..batch.offsets[row + 1];
+        if part.is_empty() || part.len() > self.tokens {
+            return refuse(format!("has {} tokens, not 1 to {}", part.len(), self.tokens));
+        }
+        let beyond =
+            |values: &[u32], limit: usize| values.iter().find(|x| **x as usize >= limit).copied();
+        if let Some(id) = beyond(&batch.ids[part.clone()], self.vocabulary) {
+            return refuse(format!(
+                "token id {id} is outside the vocabulary of {}",
+                self.vocabulary
+            ));
+        }
+        if let Some(segment) = beyond(&batch.type_ids[part], self.token_types) {
+            return refuse(format!(
+                "segment {segment} is outside the model's {}",
+                self.token_types
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A pool of exactly `threads` threads: never more than asked for.
+fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
+    ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| {
+        EngineError::Missing { engine: "native".to_owned(), reason: error.to_string() }
+    })
+}
+
+/// The folder's sentence-transformers modules; a folder without any is pooled by the mean.
+fn sentence_modules(dir: &Path) -> Result<SentenceModules, EngineError> {
+    let path = dir.join("modules.json");
+    if !path.is_file() {
+        return Ok(SentenceModules::mean());
+    }
+    let settings = |module: &str| -> Result<Value, ModelError> {
+        // A module's path is a plain folder name; anything else could leave the model folder.
+        if module.is_empty() || module.contains(['/', '\\', ':', '\0']) || module.starts_with('.') {
+            return Err(ModelError::Sentence {
+                file: "modules.json".to_owned(),
+                reason: format!("`{module}` is not the name of a module's folder"),
+            });
+        }
+        Ok(json::read_file(&dir.join(module).join("config.json"))?)
+    };
+    Ok(SentenceModules::read(&json::read_file(&path)?, settings)?)
+}
+
+fn info(
+    options: NativeOptions,
+    labels: Vec<String>,
+    sentence: Option<&SentenceModules>,
+) -> EngineInfo {
+    let setting = |key: &str, value: String| (key.to_owned(), value);
+    let mut settings = vec![setting("activations", "float32".to_owned())];
+    settings.extend(sentence.map(|modules| setting("pooling", modules.describe())));
+    EngineInfo {
+        engine: "native".to_owned(),
+        version: format!("mlxq {}", env!("CARGO_PKG_VERSION")),
+        device: format!("cpu ({})", mlxq_kernels::isa_name()),
+        threads: options.threads.max(1),
+        output: if sentence.is_some() { OutputKind::Embedding } else { OutputKind::Logits },
+        labels,
+        settings,
+    }
+}

@@ -1,0 +1,10 @@
+//! The native engine: models on the CPU, from converted folders and original checkpoints alike.
+
+mod engine;
+mod ops;
+mod table;
+mod weights;
+
+pub use engine::{NativeEngine, NativeOptions};
+pub use ops::{Linear, NativeOps, Norm, Tensor};
+pub use table::Table;

@@ -1,0 +1,235 @@
+"""Answers mlxq's worker protocol with PyTorch: see protocol.rs beside this file.
+
+The reference must not share mistakes with what it judges: model, heads and pooling here are those of
+transformers and of this script alone; only the token ids come from outside.
+"""
+
+import array
+import json
+import os
+import sys
+import time
+
+# Libraries print; the protocol owns the real stdout.
+OUT = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+
+PROTOCOL = 1
+POOLING_FLAGS = [
+    ("pooling_mode_cls_token", "cls"),
+    ("pooling_mode_max_tokens", "max"),
+    ("pooling_mode_mean_tokens", "mean"),
+    ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
+    ("pooling_mode_weightedmean_tokens", "weightedmean"),
+    ("pooling_mode_lasttoken", "lasttoken"),
+]
+
+
+def read_json(*parts):
+    with open(os.path.join(*parts), encoding="utf-8") as file:
+        return json.load(file)
+
+
+class Refused(Exception):
+    """A request that cannot be carried out, with the reason."""
+
+
+class Sentence:
+    """What a sentence-transformers folder puts behind the encoder."""
+
+    def __init__(self, folder):
+        self.modes, self.normalize = ["mean"], False
+        if not os.path.isfile(os.path.join(folder, "modules.json")):
+            return
+        for module in read_json(folder, "modules.json"):
+            kind = module["type"].rsplit(".", 1)[-1]
+            if kind == "Pooling":
+                self.modes = self.read_modes(read_json(folder, module["path"], "config.json"))
+            elif kind == "Normalize":
+                self.normalize = True
+            elif kind not in ("Transformer", "Dropout"):
+                raise Refused(f"modules.json: {kind} is not supported")
+
+    @staticmethod
+    def read_modes(settings):
+        modes = settings.get("pooling_mode")
+        if modes is None:
+            return [name for flag, name in POOLING_FLAGS if settings.get(flag)]
+        return [modes] if isinstance(modes, str) else list(modes)
+
+    def __call__(self, hidden, mask):
+        vectors = torch.cat([self.pool(mode, hidden, mask) for mode in self.modes], dim=1)
+        return torch.nn.functional.normalize(vectors, dim=1) if self.normalize else vectors
+
+    @staticmethod
+    def pool(mode, hidden, mask):
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        lengths = weights.sum(dim=1)
+        if mode == "cls":
+            return hidden[:, 0]
+        if mode == "max":
+            return hidden.masked_fill(weights == 0, float("-inf")).amax(dim=1)
+        if mode == "mean":
+            return (hidden * weights).sum(dim=1) / lengths
+        if mode == "mean_sqrt_len_tokens":
+            return (hidden * weights).sum(dim=1) / lengths.sqrt()
+        if mode == "weightedmean":
+            weights = weights * torch.arange(1, hidden.shape[1] + 1).view(1, -1, 1)
+            return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        if mode == "lasttoken":
+            return hidden[torch.arange(hidden.shape[0]), mask.sum(dim=1) - 1]
+        raise Refused(f"pooling mode {mode} is not supported")
+
+
+class Served:
+    def __init__(self):
+        self.offsets, self.ids, self.types = [0], [], []
+        self.models = {}
+        self.attention = None
+
+    def load(self, request, _):
+        if request["protocol"] != PROTOCOL:
+            raise Refused(f"speaks protocol {PROTOCOL}, not {request['protocol']}")
+        begun = time.perf_counter()
+        folder = request["model"]
+        torch.set_num_threads(request["threads"])
+        torch.set_num_interop_threads(1)
+        self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        names = self.config.architectures or []
+        modules = os.path.isfile(os.path.join(folder, "modules.json"))
+        self.head = not modules and any(n.endswith("ForSequenceClassification") for n in names)
+        self.sentence = None if self.head else Sentence(folder)
+        kind = transformers.AutoModelForSequenceClassification if self.head else transformers.AutoModel
+        # Eager attention is the faster one for short batches, sdpa for long ones: the better of the
+        # two is found on the rows at hand, before anything is timed.
+        for attention in ("sdpa", "eager"):
+            try:
+                model = kind.from_pretrained(
+                    folder, local_files_only=True, dtype=torch.float32, attn_implementation=attention
+                )
+            except ValueError:
+                continue
+            self.models[attention] = model.eval()
+        if not self.models:
+            raise Refused("the model has neither sdpa nor eager attention")
+        self.share_weights()
+        self.attention = next(iter(self.models))
+        labels = [self.config.id2label[i] for i in range(self.config.num_labels)] if self.head else []
+        info = {
+            "engine": "torch",
+            "version": f"python {sys.version.split()[0]}, torch {torch.__version__}, "
+            f"transformers {transformers.__version__}",
+            "device": f"cpu ({torch.backends.cpu.get_cpu_capability()})",
+            "threads": torch.get_num_threads(),
+            "output": "logits" if self.head else "embedding",
+            "labels": labels,
+            "settings": [
+                ["dtype", "float32"],
+                ["inference_mode", "true"],
+                ["attention", "the faster of " + " and ".join(self.models)],
+            ],
+        }
+        return {"reply": "loaded", "info": info, "load_seconds": time.perf_counter() - begun}, b""
+
+    def share_weights(self):
+        """Lets all models use the tensors of the first, so that memory counts one model."""
+        first, *others = self.models.values()
+        tensors = dict(first.named_parameters())
+        for model in others:
+            for name, parameter in model.named_parameters():
+                parameter.data = tensors[name].data
+
+    def rows(self, request, payload):
+        numbers = array.array("I")
+        numbers.frombytes(payload)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        rows, tokens = request["rows"], request["tokens"]
+        self.offsets = numbers[: rows + 1].tolist()
+        self.ids = numbers[rows + 1 : rows + 1 + tokens].tolist()
+        self.types = numbers[rows + 1 + tokens :].tolist()
+        self.choose_attention()
+        return {"reply": "kept"}, b""
+
+    def choose_attention(self):
+        """Times both implementations on single rows, in turn, and keeps the faster."""
+        count = min(len(self.offsets) - 1, 20)
+        if len(self.models) < 2 or count == 0:
+            return
+        spent = dict.fromkeys(self.models, 0.0)
+        for turn in range(3):
+            for name in self.models:
+                self.attention = name
+                begun = time.perf_counter()
+                for row in range(count):
+                    self.forward(row, row + 1)
+                if turn:
+                    spent[name] += time.perf_counter() - begun
+        self.attention = min(spent, key=spent.get)
+
+    def forward(self, start, end):
+        parts = [range(self.offsets[row], self.offsets[row + 1]) for row in range(start, end)]
+        width = max(len(part) for part in parts)
+        pad = self.config.pad_token_id or 0
+
+        def padded(values, filler):
+            return torch.tensor(
+                [[values[i] for i in part] + [filler] * (width - len(part)) for part in parts]
+            )
+
+        mask = torch.tensor([[1] * len(part) + [0] * (width - len(part)) for part in parts])
+        inputs = {"input_ids": padded(self.ids, pad), "attention_mask": mask}
+        if getattr(self.config, "type_vocab_size", 0) > 1:
+            inputs["token_type_ids"] = padded(self.types, 0)
+        with torch.inference_mode():
+            outputs = self.models[self.attention](**inputs)
+            if self.head:
+                return outputs.logits, mask
+            return self.sentence(outputs.last_hidden_state, mask), mask
+
+    def compute(self, start, end, batch):
+        for first in range(start, end, batch):
+            begun = time.perf_counter_ns()
+            vectors, mask = self.forward(first, min(end, first + batch))
+            vectors = vectors.contiguous().numpy()
+            yield vectors, mask, time.perf_counter_ns() - begun
+
+    def predict(self, request, _):
+        rows = len(self.offsets) - 1
+        parts = [vectors for vectors, _, _ in self.compute(0, rows, request["batch"])]
+        cols = parts[0].shape[1] if parts else 0
+        payload = b"".join(part.astype("<f4").tobytes() for part in parts)
+        return {"reply": "output", "rows": rows, "cols": cols, "bytes": len(payload)}, payload
+
+    def time(self, request, _):
+        start, end = request["start"], request["end"]
+        calls, padded = [], 0
+        for _, mask, elapsed in self.compute(start, end, request["batch"]):
+            calls.append(elapsed)
+            padded += mask.numel()
+        tokens = self.offsets[end] - self.offsets[start]
+        return {"reply": "timed", "call_ns": calls, "tokens": tokens, "padded_tokens": padded}, b""
+
+
+def main():
+    served = Served()
+    source = sys.stdin.buffer
+    while line := source.readline():
+        request = json.loads(line)
+        payload = source.read(request.get("bytes", 0))
+        name = request["request"]
+        if name == "quit":
+            return
+        try:
+            reply, raw = getattr(served, name)(request, payload)
+        except Exception as error:
+            reply, raw = {"reply": "failed", "error": f"{type(error).__name__}: {error}"}, b""
+        OUT.write(json.dumps(reply).encode() + b"\n" + raw)
+        OUT.flush()
+
+
+import torch
+import transformers
+
+transformers.logging.set_verbosity_error()
+main()

@@ -1,0 +1,46 @@
+//! JSON lines: one object a line.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::open::Lines;
+use super::{Cell, ColumnRef, FileSpec, Record, Records, wanted};
+use crate::EvalError;
+
+/// Reads the file; blank lines are passed over.
+pub(super) fn read(spec: &FileSpec) -> Result<Records, EvalError> {
+    let mut lines = Lines::open(&spec.path)?;
+    let mut records = Vec::new();
+    while let Some(text) = lines.next()? {
+        if text.trim().is_empty() {
+            continue;
+        }
+        let line = lines.line;
+        let refuse = |reason: String| EvalError::line(&spec.path, line, reason);
+        let object: HashMap<String, Value> =
+            serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        let cells = wanted(spec).into_iter().map(|column| cell(&object, column));
+        records.push(Record { line, cells: cells.collect::<Result<_, _>>().map_err(refuse)? });
+    }
+    Ok(Records { records, label_names: None })
+}
+
+fn cell(object: &HashMap<String, Value>, column: &ColumnRef) -> Result<Cell, String> {
+    let ColumnRef::Name(name) = column else {
+        return Err("columns of JSON lines are named, not numbered".to_owned());
+    };
+    match object.get(name) {
+        Some(Value::Null) => Ok(Cell::Null),
+        Some(Value::String(text)) => Ok(Cell::Text(text.clone())),
+        Some(Value::Number(number)) => {
+            Ok(Cell::Number(number.as_f64().unwrap_or(f64::NAN), number.to_string()))
+        }
+        Some(other) => Err(format!("`{name}` holds {other}, expected a text or a number")),
+        None => {
+            let mut names: Vec<_> = object.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            Err(format!("there is no key `{name}`; there are {}", names.join(", ")))
+        }
+    }
+}

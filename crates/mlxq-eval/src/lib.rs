@@ -1,0 +1,12 @@
+//! Judging on plain slices: data readers, metrics, statistics and gates.
+//!
+//! This crate knows no weights and no engines, and no files but data sets.
+
+pub mod data;
+mod error;
+pub mod gate;
+pub mod labels;
+pub mod metric;
+pub mod stats;
+
+pub use error::EvalError;

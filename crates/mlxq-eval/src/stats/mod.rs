@@ -1,0 +1,16 @@
+//! Intervals and tests for paired results.
+
+mod bootstrap;
+mod paired;
+mod ratio;
+
+pub use bootstrap::{Bootstrap, SplitMix64, paired_difference};
+pub use paired::{Drop, wilson};
+pub use ratio::LogRatio;
+
+/// The 95 % point of the standard normal distribution: one-sided bounds.
+pub(crate) const Z_95: f64 = 1.644_853_626_951_472_6;
+/// Its 97.5 % point: two-sided intervals.
+pub(crate) const Z_975: f64 = 1.959_963_984_540_054;
+/// Its 80 % point: the usual power.
+pub(crate) const Z_80: f64 = 0.841_621_233_572_914_3;

@@ -1,0 +1,116 @@
+//! The content identity of a model folder.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::HubError;
+
+/// SHA-256 of the files that decide what a folder predicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Hash of all the names and hashes below, in hexadecimal.
+    pub sha256: String,
+    /// File name → its hash, in hexadecimal.
+    pub files: BTreeMap<String, String>,
+}
+
+/// Hashes the weights, configurations and tokenizer files at the top of `dir`, and the configuration
+/// of each module folder under it.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn fingerprint(dir: &Path) -> Result<Fingerprint, HubError> {
+    let mut files = BTreeMap::new();
+    collect(dir, "", &mut files)?;
+    let mut all = Sha256::new();
+    for (name, hash) in &files {
+        all.update(format!("{name}\0{hash}\n"));
+    }
+    Ok(Fingerprint { sha256: hex(&all.finalize()), files })
+}
+
+fn collect(dir: &Path, prefix: &str, files: &mut BTreeMap<String, String>) -> Result<(), HubError> {
+    let failed = |source| HubError::Read { path: dir.to_owned(), source };
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let full = format!("{prefix}{name}");
+        if path.is_file() && decides(name, prefix) {
+            files.insert(full, hash_file(&path)?);
+        } else if path.is_dir() && prefix.is_empty() && !name.starts_with('.') {
+            collect(&path, &format!("{name}/"), files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file changes what the folder predicts. `conversion_metadata.json` holds a time stamp.
+fn decides(name: &str, prefix: &str) -> bool {
+    let weights = [".safetensors", ".bin"].iter().any(|ending| name.ends_with(ending));
+    let settings = name.ends_with(".json") || name == "vocab.txt";
+    if prefix.is_empty() {
+        weights || settings && name != "conversion_metadata.json"
+    } else {
+        weights || name == "config.json"
+    }
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_file(path: &Path) -> Result<String, HubError> {
+    let failed = |source| HubError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+/// SHA-256 of `bytes`, in hexadecimal.
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SHA-256 of "abc" from FIPS 180-4, appendix B.1.
+    #[test]
+    fn a_folder_is_what_its_files_are() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write =
+            |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect(name);
+        write("config.json", "abc");
+        write("notes.txt", "1");
+        let first = fingerprint(dir.path()).expect("a fingerprint");
+        assert_eq!(
+            first.files["config.json"],
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        write("notes.txt", "2");
+        write("conversion_metadata.json", "{}");
+        assert_eq!(fingerprint(dir.path()).expect("a fingerprint"), first);
+        write("model.safetensors", "");
+        assert_ne!(fingerprint(dir.path()).expect("a fingerprint").sha256, first.sha256);
+    }
+}

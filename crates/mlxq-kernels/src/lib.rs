@@ -1,0 +1,16 @@
+//! Numbers over slices: float formats, quantization, matrix products, attention, norms, activations.
+//!
+//! This crate knows no names, no paths, no models and no serde. Every function takes and returns
+//! plain slices, and the same input gives the same bits on any instruction set and thread count.
+
+mod isa;
+
+pub mod activation;
+pub mod attention;
+pub mod elementwise;
+pub mod float;
+pub mod gemm;
+pub mod norm;
+pub mod quant;
+
+pub use isa::name as isa_name;

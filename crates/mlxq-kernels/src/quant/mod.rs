@@ -1,0 +1,6 @@
+//! Quantization formats as MLX defines them.
+
+mod affine;
+mod packing;
+
+pub use affine::Affine;

@@ -1,0 +1,390 @@
+//! Configuration files read and checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use mlxq_checkpoint::recipe::{Affine, Float, Recipe};
+use mlxq_eval::data::{ColumnRef, Columns, FileSpec, Format, TargetColumn};
+use mlxq_eval::gate::SizeRule;
+use mlxq_hub::Source;
+use serde_saphyr::Spanned;
+
+use super::{Config, DatasetConfig, DatasetSource, Gates, ModelConfig, Place, Task, file};
+use crate::PipelineError;
+
+/// The largest configuration file, in bytes.
+const FILE_LIMIT: u64 = 1 << 20;
+
+/// Reads the files that `patterns` name: paths, or globs (`*`, `?`) in the last part of a path.
+///
+/// # Errors
+/// When a file is missing or wrong, a pattern matches nothing, or names contradict each other.
+pub fn load(patterns: &[String]) -> Result<Config, PipelineError> {
+    let mut files = Vec::new();
+    for pattern in patterns {
+        for path in expand(pattern)? {
+            files.push((path.clone(), read(&path)?));
+        }
+    }
+    parse(&files)
+}
+
+/// Checks configuration files given as paths and texts, in order.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(files: &[(PathBuf, String)]) -> Result<Config, PipelineError> {
+    let mut config = Config::default();
+    for (path, text) in files {
+        let reader = Reader { path };
+        reader.add(text, &mut config)?;
+    }
+    check_names(&config)?;
+    Ok(config)
+}
+
+fn expand(pattern: &str) -> Result<Vec<PathBuf>, PipelineError> {
+    let path = PathBuf::from(pattern);
+    if !pattern.contains(['*', '?']) {
+        return Ok(vec![path]);
+    }
+    let nothing = |why: &str| PipelineError::Usage(format!("`{pattern}`: {why}"));
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    let glob = glob.map_err(|error| nothing(&error.to_string()))?.compile_matcher();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).map_err(PipelineError::io(folder))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| glob.is_match(path.strip_prefix("./").unwrap_or(path)))
+        .collect();
+    found.sort();
+    if found.is_empty() { Err(nothing("no file matches")) } else { Ok(found) }
+}
+
+fn read(path: &Path) -> Result<String, PipelineError> {
+    let refuse = |reason: &str| PipelineError::Config {
+        file: path.into(),
+        line: None,
+        reason: reason.into(),
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| refuse(&error.to_string()))?;
+    if !metadata.is_file() || metadata.len() > FILE_LIMIT {
+        return Err(refuse("is no regular file of at most 1 MiB"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(&error.to_string()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Model names stand once, and benchmarks are data sets.
+fn check_names(config: &Config) -> Result<(), PipelineError> {
+    let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
+    for model in &config.models {
+        let Place { file, line } = &model.place;
+        let refuse =
+            |reason| Err(PipelineError::Config { file: file.clone(), line: Some(*line), reason });
+        if let Some(other) = seen.insert(&model.name, &model.place) {
+            let at = format!("`{}` line {}", other.file.display(), other.line);
+            return refuse(format!("model `{}` is named in {at} already", model.name));
+        }
+        if let Some(key) = model.benchmarks.iter().find(|key| !config.datasets.contains_key(*key)) {
+            // A file of models alone is complete for a conversion.
+            if !config.datasets.is_empty() {
+                let known: Vec<_> = config.datasets.keys().map(String::as_str).collect();
+                let near = nearest(key, &known);
+                return refuse(format!("benchmark `{key}` is no data set of these files{near}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `; did you mean …?`, if something is near.
+fn nearest(word: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|other| (strsim::damerau_levenshtein(word, other), other));
+    match near.min() {
+        Some((distance, other)) if distance <= 1 + other.len() / 3 => {
+            format!("; did you mean `{other}`?")
+        }
+        _ => String::new(),
+    }
+}
+
+/// One file.
+struct Reader<'a> {
+    path: &'a Path,
+}
+
+impl Reader<'_> {
+    fn refuse(&self, line: Option<u64>, reason: impl Into<String>) -> PipelineError {
+        PipelineError::Config { file: self.path.to_owned(), line, reason: reason.into() }
+    }
+
+    fn place(&self, line: u64) -> Place {
+        Place { file: self.path.to_owned(), line }
+    }
+
+    fn add(&self, text: &str, config: &mut Config) -> Result<(), PipelineError> {
+        let file: file::File = serde_saphyr::from_str(text).map_err(|error| {
+            let line = error.location().map(|location| location.line());
+            self.refuse(line, explain(&error.without_snippet().to_string()))
+        })?;
+        let ignored = [
+            ("huggingface_cache", &file.huggingface_cache),
+            ("cache_dir", &file.cache_dir),
+            ("text_models", &file.text_models),
+            ("vision_models", &file.vision_models),
+            ("audio_models", &file.audio_models),
+            ("multimodal_models", &file.multimodal_models),
+            ("phi-2", &file.phi_2),
+        ];
+        for (key, value) in ignored {
+            if let Some(value) = value {
+                let at = format!("`{}` line {}", self.path.display(), line_of(value));
+                config.warnings.push(format!("{at}: `{key}` has no effect"));
+            }
+        }
+        for model in file.models {
+            config.models.push(self.model(model)?);
+        }
+        for (key, dataset) in file.datasets {
+            let dataset = self.dataset(&key, dataset)?;
+            config.datasets.insert(key, dataset);
+        }
+        Ok(())
+    }
+
+    fn model(&self, model: file::Model) -> Result<ModelConfig, PipelineError> {
+        let line = line_of(&model.name);
+        let refuse = |reason: String| self.refuse(Some(line), reason);
+        let name = model.name.value;
+        if name.trim().is_empty() {
+            return Err(refuse("a model's name is empty".to_owned()));
+        }
+        let source = match (&model.path, &model.hf_name) {
+            (Some(path), _) => Source::Folder(self.relative(path)),
+            (None, Some(hf_name)) => Source::Hub(hf_name.clone()),
+            (None, None) => {
+                return Err(refuse(format!("model `{name}` has neither `hf_name` nor `path`")));
+            }
+        };
+        let task_line = line_of(&model.task);
+        let task = Task::from_name(&model.task.value)
+            .map_err(|reason| self.refuse(Some(task_line), reason))?;
+        let quantization_line = model.quantization.as_ref().map_or(line, line_of);
+        let quantization = model.quantization.map(|spanned| spanned.value).unwrap_or_default();
+        let checked = quantization_of(&quantization);
+        let (recipe, gates) =
+            checked.map_err(|reason| self.refuse(Some(quantization_line), reason))?;
+        Ok(ModelConfig {
+            name,
+            hf_name: model.hf_name,
+            source,
+            task,
+            recipe,
+            gates,
+            benchmarks: model.benchmarks.into_iter().map(|spanned| spanned.value).collect(),
+            place: self.place(line),
+        })
+    }
+
+    fn dataset(
+        &self,
+        key: &str,
+        dataset: Spanned<file::Dataset>,
+    ) -> Result<DatasetConfig, PipelineError> {
+        let line = line_of(&dataset);
+        let dataset = dataset.value;
+        let refuse =
+            |reason: String| self.refuse(Some(line), format!("data set `{key}`: {reason}"));
+        if let Some(other) = dataset.preprocessing.truncation.as_deref()
+            && other != "longest_first"
+        {
+            return Err(refuse(format!(
+                "truncation `{other}` is not supported, only longest_first"
+            )));
+        }
+        let max_length = dataset.preprocessing.max_length;
+        let source = match dataset.provider.as_str() {
+            "local" => DatasetSource::Local(self.file_spec(dataset).map_err(refuse)?),
+            "huggingface" => DatasetSource::HuggingFace(dataset.name.unwrap_or_default()),
+            other => {
+                return Err(refuse(format!("provider `{other}` is neither local nor huggingface")));
+            }
+        };
+        Ok(DatasetConfig { key: key.to_owned(), source, max_length, place: self.place(line) })
+    }
+
+    fn file_spec(&self, dataset: file::Dataset) -> Result<FileSpec, String> {
+        let path = dataset.path.ok_or("`path` is missing")?;
+        let columns = dataset.columns.ok_or("`columns` are missing")?;
+        let target = match (columns.label, columns.score) {
+            (Some(label), None) => TargetColumn::Label(column(label)),
+            (None, Some(score)) => TargetColumn::Score(column(score)),
+            _ => return Err("`columns` need either `label` or `score`".to_owned()),
+        };
+        let format = dataset.format.as_deref().map(|name| match name {
+            "csv" => Ok(Format::Csv),
+            "tsv" => Ok(Format::Tsv),
+            "jsonl" => Ok(Format::Jsonl),
+            "parquet" => Ok(Format::Parquet),
+            other => Err(format!("format `{other}` is none of csv, tsv, jsonl, parquet")),
+        });
+        let delimiter = dataset.delimiter.as_deref().map(|text| match text.as_bytes() {
+            [byte] => Ok(*byte),
+            b"\\t" => Ok(b'\t'),
+            _ => Err(format!("delimiter `{}` is not one byte", text.escape_debug())),
+        });
+        if dataset.max_samples == Some(0) {
+            return Err("`max_samples` is 0".to_owned());
+        }
+        Ok(FileSpec {
+            path: self.relative(&path),
+            format: format.transpose()?,
+            header: dataset.header,
+            delimiter: delimiter.transpose()?,
+            quoting: dataset.quoting,
+            columns: Columns {
+                text: column(columns.text),
+                text_pair: columns.text_pair.map(column),
+                target,
+            },
+            labels: dataset.labels,
+            label_map: dataset.label_map,
+            max_samples: dataset.max_samples,
+        })
+    }
+
+    /// Paths are relative to the file that names them.
+    fn relative(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+fn column(column: file::Column) -> ColumnRef {
+    match column {
+        file::Column::Name(name) => ColumnRef::Name(name),
+        file::Column::Index(index) => ColumnRef::Index(index),
+    }
+}
+
+fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates), String> {
+    let (bits, group_size) =
+        (quantization.bits.unwrap_or(8), quantization.group_size.unwrap_or(64));
+    let affine = Affine::new(bits, group_size).ok_or_else(|| {
+        let (all_bits, sizes) = (Affine::BITS, Affine::GROUP_SIZES);
+        format!("bits {bits} with group_size {group_size}: bits are {all_bits:?}, groups {sizes:?}")
+    })?;
+    let float = match quantization.dtype.as_deref() {
+        // The original's presets say int8, which names the codes and not the rest.
+        None | Some("int8") => None,
+        Some(name) => Some(float(name)?),
+    };
+    let in_range = |key: &str, value: Option<f64>, largest: f64| match value {
+        Some(value) if !(value >= 0.0 && value <= largest) => {
+            Err(format!("`{key}` is {value}, expected 0 to {largest}"))
+        }
+        value => Ok(value),
+    };
+    let size_rule = match quantization.size_gate.as_deref() {
+        None | Some("within") => SizeRule::Within,
+        Some("max") => SizeRule::Max,
+        Some(other) => return Err(format!("`size_gate` is `{other}`, expected within or max")),
+    };
+    let target_size_mb = in_range("target_size_mb", quantization.target_size_mb, 1e9)?;
+    if target_size_mb == Some(0.0) {
+        return Err("`target_size_mb` is 0".to_owned());
+    }
+    let gates = Gates {
+        max_accuracy_drop: in_range("max_accuracy_drop", quantization.max_accuracy_drop, 1.0)?,
+        min_speedup: in_range("min_speedup", quantization.min_speedup, 1e6)?.unwrap_or(1.2),
+        target_size_mb,
+        size_rule,
+    };
+    Ok((Recipe { affine, float }, gates))
+}
+
+/// The float format called `name`, as configurations and mlx_lm name them.
+///
+/// # Errors
+/// With the known names.
+pub(crate) fn float(name: &str) -> Result<Float, String> {
+    match name {
+        "float16" => Ok(Float::F16),
+        "bfloat16" => Ok(Float::BF16),
+        "float32" => Ok(Float::F32),
+        other => Err(format!("dtype `{other}` is none of float16, bfloat16, float32")),
+    }
+}
+
+fn line_of<T>(spanned: &Spanned<T>) -> u64 {
+    spanned.referenced.line()
+}
+
+/// The parser's message in one line without its place, which is said already, and with the nearest
+/// known key where one is unknown.
+fn explain(message: &str) -> String {
+    let line = message.lines().next().unwrap_or(message);
+    let line = line.rsplit_once(" at line ").map_or(line, |(start, _)| start);
+    let unknown = line.split('`').nth(1).filter(|_| line.starts_with("unknown field"));
+    match (unknown, line.split_once("expected one of ")) {
+        (Some(unknown), Some((_, known))) => {
+            let known: Vec<&str> = known.split(", ").collect();
+            format!("{line}{}", nearest(unknown, &known))
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &str = "models:\n  - name: m\n    path: ../m\n    task: semantic-similarity\n    benchmarks: [d]\n";
+    const DATA: &str = "datasets:\n  d:\n    provider: local\n    path: d.tsv\n    columns: {text: 5, text_pair: b, score: 4}\n";
+
+    fn read(text: &str) -> Result<Config, String> {
+        parse(&[("dir/x.yaml".into(), text.to_owned())]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = read(&format!("{MODEL}{DATA}")).expect("good");
+        assert_eq!(config.models[0].source, Source::Folder("dir/../m".into()));
+        let DatasetSource::Local(spec) = &config.datasets["d"].source else { panic!() };
+        assert_eq!(spec.path, Path::new("dir/d.tsv"));
+        assert_eq!(spec.columns.text, ColumnRef::Index(5));
+        assert_eq!(config.models[0].gates.min_speedup, 1.2);
+    }
+
+    #[test]
+    fn the_originals_files_are_read() {
+        let text = "version: 1\nhuggingface_cache: x\nmodels:\n  - name: m\n    hf_name: a/b\n    task: semantic-similarity\n    quantization: {bits: 8, dtype: int8, target_size_mb: 40, max_accuracy_drop: 1e-2}\ntext_models:\n  - {name: a, path: b}\n";
+        let config = read(text).expect("good");
+        assert_eq!(config.models[0].gates.max_accuracy_drop, Some(0.01));
+        assert_eq!(config.warnings.len(), 2);
+        assert!(config.warnings[1].contains("line 9"), "{:?}", config.warnings);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        for (text, line, word) in [
+            (MODEL.replace("task", "tsak"), 4, "did you mean `task`?"),
+            (MODEL.replace("semantic-similarity", "cooking"), 4, "cooking"),
+            (format!("{MODEL}    name: n\n"), 6, "name"),
+            (format!("{MODEL}{}", DATA.replace("  d:", "  e:")), 2, "benchmark `d`"),
+            (format!("{MODEL}    quantization: {{bits: 7}}\n"), 6, "bits 7"),
+            (format!("{MODEL}    quantization: {{bits: \"x\"}}\n"), 6, ""),
+            (format!("{MODEL}    quantization: {{max_accuracy_drop: .nan}}\n"), 6, "NaN"),
+            (format!("{MODEL}\tx: 1\n"), 6, ""),
+            (DATA.replace("local", "lokal"), 3, "lokal"),
+            (DATA.replace(", score: 4", ""), 3, "label"),
+            (format!("{MODEL}  - name: m\n    path: x\n    task: nli\n"), 6, "already"),
+        ] {
+            let error = read(&text).expect_err(&text);
+            assert!(error.starts_with(&format!("`dir/x.yaml` line {line}: ")), "{line} {error}");
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+}

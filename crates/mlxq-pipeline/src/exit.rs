@@ -1,0 +1,37 @@
+//! How a run ends, as the process's exit code.
+
+use std::process::ExitCode;
+
+/// The end of a run; of several models the first that applies counts, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExitClass {
+    /// Everything is done and every gate asked for has passed: 0.
+    Done,
+    /// No gate has failed, but one is inconclusive or not measured: 4.
+    Inconclusive,
+    /// A gate has failed: 1.
+    GateFailed,
+    /// Input, data, model, disk or a missing engine: 3.
+    Input,
+    /// Usage or configuration, found before any work: 2.
+    Usage,
+}
+
+impl ExitClass {
+    /// The more urgent of two.
+    pub fn and(self, other: Self) -> Self {
+        self.max(other)
+    }
+}
+
+impl From<ExitClass> for ExitCode {
+    fn from(class: ExitClass) -> Self {
+        Self::from(match class {
+            ExitClass::Done => 0,
+            ExitClass::GateFailed => 1,
+            ExitClass::Usage => 2,
+            ExitClass::Input => 3,
+            ExitClass::Inconclusive => 4,
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! The program as a library: configuration, conversion, measurement, records and reports.
+//!
+//! It knows no terminal: what is to be said goes through [`Reporter`], what was found is returned.
+
+pub mod config;
+mod error;
+mod exec;
+mod exit;
+mod log;
+mod paths;
+pub mod predict;
+mod record;
+mod report;
+mod reporter;
+
+pub use error::PipelineError;
+pub use exec::convert::{ConvertSettings, convert_folder, convert_models};
+pub use exec::test::{TestSettings, test_models};
+pub use exit::ExitClass;
+pub use log::Logged;
+pub use mlxq_hub::cache_folder as hub_cache;
+pub use paths::{Places, folder_name};
+pub use reporter::Reporter;

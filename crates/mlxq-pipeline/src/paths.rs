@@ -1,0 +1,84 @@
+//! Where results lie, by the original pipeline's names.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of records and logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    root: PathBuf,
+}
+
+impl Places {
+    /// `<temp>/mlx_conversion`, where `<temp>` is the value of `MLX_TEMP_DIR`, given by the caller, or
+    /// the system's temporary folder; an empty value counts as none.
+    pub fn new(temp: Option<PathBuf>) -> Self {
+        let temp = temp.filter(|temp| !temp.as_os_str().is_empty());
+        Self { root: temp.unwrap_or_else(std::env::temp_dir).join("mlx_conversion") }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{name}.log"))
+    }
+
+    pub(crate) fn conversion(&self, model: &str) -> PathBuf {
+        self.root.join("results").join(format!("{}_conversion.json", file_name(model)))
+    }
+
+    pub(crate) fn conversion_summary(&self) -> PathBuf {
+        self.root.join("results/conversion_summary.json")
+    }
+
+    pub(crate) fn test_results(&self, model: &str, bits: u32) -> PathBuf {
+        let name = format!("{}_{bits}bit_results.json", file_name(model));
+        self.root.join("test_results").join(name)
+    }
+
+    pub(crate) fn test_summary(&self, bits: u32) -> PathBuf {
+        self.root.join(format!("test_results/{bits}bit_testing_summary.json"))
+    }
+
+    pub(crate) fn comparison(&self, model: &str, bits: u32, dataset: &str) -> PathBuf {
+        let (model, dataset) = (file_name(model), file_name(dataset));
+        self.root.join("comparisons").join(format!("{model}_q{bits}_{dataset}_comparison.json"))
+    }
+
+    pub(crate) fn baseline(&self, key: &str) -> PathBuf {
+        self.root.join("cache/torch-v1").join(format!("{key}.json"))
+    }
+}
+
+/// A name as part of a file name: `/` becomes `__`.
+fn file_name(name: &str) -> String {
+    name.replace(['/', '\\'], "__")
+}
+
+/// The folder of a converted model: `<name>-mlx-q<bits>`.
+pub fn folder_name(model: &str, bits: u32) -> String {
+    format!("{}-mlx-q{bits}", file_name(model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_original_ones() {
+        let places = Places::new(Some("/x".into()));
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        assert_eq!(
+            text(places.comparison("org/m", 8, "sts")),
+            "/x/mlx_conversion/comparisons/org__m_q8_sts_comparison.json"
+        );
+        assert_eq!(
+            text(places.test_results("m", 8)),
+            "/x/mlx_conversion/test_results/m_8bit_results.json"
+        );
+        assert_eq!(folder_name("org/m", 4), "org__m-mlx-q4");
+        assert_eq!(Places::new(Some("".into())), Places::new(None));
+    }
+}

@@ -1,0 +1,5 @@
+//! Records made readable; nothing is computed here.
+
+mod table;
+
+pub(crate) use table::table;

@@ -1,0 +1,171 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns HuggingFace models into quantized MLX format and proves what that cost.
+///
+/// Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage or configuration; 3 input, data,
+/// model or a missing engine; 4 a gate is inconclusive or not measured; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "mlxq", version)]
+pub(crate) struct Arguments {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Convert checkpoints to MLX folders
+    Convert(ConvertArguments),
+    /// Turn texts into embeddings or labels
+    Predict(PredictArguments),
+    /// Measure and judge converted models on data sets
+    Test(TestArguments),
+    /// Convert what is missing, then test
+    Run(TestArguments),
+    /// Serve an engine to another mlxq (used by `test` itself)
+    #[command(hide = true)]
+    Worker,
+}
+
+/// One model by its folder, or the models of configuration files.
+///
+/// Examples:
+///   mlxq convert --hf-path all-MiniLM-L6-v2 --mlx-path all-MiniLM-L6-v2-mlx-q8
+///   mlxq convert --config 'config/*.yaml' --dry-run
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ConvertArguments {
+    /// Folder of the checkpoint
+    #[arg(long, value_name = "DIR", requires = "mlx_path", required_unless_present = "config")]
+    pub(crate) hf_path: Option<PathBuf>,
+    /// Folder to write; it must not exist
+    #[arg(long, value_name = "OUT", requires = "hf_path", conflicts_with = "config")]
+    pub(crate) mlx_path: Option<PathBuf>,
+    /// Bits per weight: 2, 3, 4, 5, 6 or 8
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) q_bits: u32,
+    /// Weights per scale: 32, 64 or 128
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) q_group_size: usize,
+    /// Format of everything that is not quantized [default: float16 for float32 sources]
+    #[arg(long, value_name = "DTYPE", value_parser = ["float16", "bfloat16", "float32"])]
+    pub(crate) dtype: Option<String>,
+    /// Configuration file or glob, instead of --hf-path; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hf_path", "q_bits", "q_group_size", "dtype"])]
+    pub(crate) config: Vec<String>,
+    /// Only the model of that name
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) model: Option<String>,
+    /// Where converted models lie
+    #[arg(long, value_name = "DIR", default_value = "models/mlx_converted")]
+    pub(crate) output_dir: PathBuf,
+    /// Say what would be written, with sizes, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Convert again what is converted already
+    #[arg(long)]
+    pub(crate) no_skip: bool,
+}
+
+/// A line {"text": "..", "text_pair"?: ".."} in, a line {"embedding": [..]} or
+/// {"logits": [..], "label": ".."} out, in order.
+///
+/// Example:
+///   echo '{"text": "hello"}' | mlxq predict all-MiniLM-L6-v2-mlx-q8 --input -
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct PredictArguments {
+    /// Converted folder or original checkpoint
+    #[arg(value_name = "MODEL_DIR")]
+    pub(crate) model: PathBuf,
+    /// File of JSON lines; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// File to write; - for standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// Rows computed at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = positive)]
+    pub(crate) batch_size: usize,
+    /// Threads to compute with [default: the cores of the machine]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) threads: Option<usize>,
+    /// Longest row in tokens [default: the folder's own]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) max_length: Option<usize>,
+}
+
+/// Measures the original in PyTorch, the original in mlxq and the converted model, and judges.
+///
+/// Example:
+///   mlxq run --config models.yaml --config datasets.yaml --python venv/bin/python
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct TestArguments {
+    /// Configuration file or glob; may be repeated
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) config: Vec<String>,
+    /// Only the model of that name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Only the data set of that key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Where converted models lie
+    #[arg(long, value_name = "DIR", default_value = "models/mlx_converted")]
+    pub(crate) output_dir: PathBuf,
+    /// Python that has torch and transformers [default: python3 or python on the PATH]
+    #[arg(long, value_name = "FILE", env = "MLXQ_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// Measure without PyTorch
+    #[arg(long, conflicts_with = "python")]
+    pub(crate) no_torch: bool,
+    /// Threads of every engine [default: the cores of the machine]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) threads: Option<usize>,
+    /// At most that many rows of each data set
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) max_samples: Option<usize>,
+    /// Pairs of timed blocks, at least 5
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub(crate) block_pairs: usize,
+    /// Seconds that a timed block lasts at least
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub(crate) block_seconds: f64,
+    /// Use earlier predictions and times of PyTorch where nothing has changed; such times are marked
+    /// and never pass the speed gate
+    #[arg(long)]
+    pub(crate) reuse_baseline: bool,
+    /// Exit with 1 also where a gate is inconclusive or not measured
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Say what would be done and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1_000_000).contains(n))
+        .ok_or_else(|| "expected an integer from 1 to 1000000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,32 @@
+//! One file per command: what was typed becomes a call of the library.
+
+pub(crate) mod convert;
+pub(crate) mod predict;
+pub(crate) mod test;
+pub(crate) mod worker;
+
+use std::path::PathBuf;
+
+use mlxq_pipeline::PipelineError;
+
+use crate::exit::Failure;
+
+/// The threads to compute with: those asked for, else one per core of the machine.
+fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
+
+/// `MLX_TEMP_DIR`, under which records lie.
+fn temp_dir() -> Option<PathBuf> {
+    std::env::var_os("MLX_TEMP_DIR").map(PathBuf::from)
+}
+
+/// The Hub's cache, by huggingface_hub's variables.
+fn hub_cache() -> Option<PathBuf> {
+    mlxq_pipeline::hub_cache(|name| std::env::var_os(name).map(PathBuf::from))
+}
+
+/// A library error with its exit class.
+fn pipeline_failure(error: PipelineError) -> Failure {
+    Failure { class: error.exit_class(), error: error.into() }
+}

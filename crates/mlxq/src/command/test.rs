@@ -1,0 +1,42 @@
+//! `mlxq test` and `mlxq run`: measure, judge, record.
+
+use mlxq_pipeline::{Places, Reporter, TestSettings, config, test_models};
+
+use crate::args::TestArguments;
+use crate::command::{hub_cache, pipeline_failure, temp_dir, threads};
+use crate::exit::{Done, Failure};
+use crate::printer::Printer;
+
+/// Runs the command; `convert` converts what is missing first.
+pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -> Done {
+    let config = config::load(&arguments.config).map_err(pipeline_failure)?;
+    for warning in &config.warnings {
+        printer.warning(warning);
+    }
+    let settings = TestSettings {
+        convert,
+        model: arguments.model.clone(),
+        dataset: arguments.dataset.clone(),
+        output_dir: arguments.output_dir.clone(),
+        places: Places::new(temp_dir()),
+        hub_cache: hub_cache(),
+        program: std::env::current_exe().map_err(Failure::input)?,
+        python: arguments.python.clone(),
+        no_torch: arguments.no_torch,
+        threads: threads(arguments.threads),
+        max_samples: arguments.max_samples,
+        rounds: arguments.block_pairs,
+        block_seconds: arguments.block_seconds,
+        reuse_baseline: arguments.reuse_baseline,
+        strict: arguments.strict,
+        dry_run: arguments.dry_run,
+    };
+    let mut printed = Ok(());
+    let done = test_models(&config, &settings, printer, &mut |table| {
+        if printed.is_ok() {
+            printed = printer.result(table);
+        }
+    });
+    printed.map_err(Failure::input)?;
+    done.map_err(pipeline_failure)
+}

@@ -1,0 +1,29 @@
+//! `mlxq`: arguments, messages and exit codes; all work is done by the crates below.
+
+mod args;
+mod command;
+mod exit;
+mod printer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::printer::Printer;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::usage(&error),
+    };
+    let printer = Printer::new(arguments.quiet, arguments.verbose);
+    let done = match arguments.command {
+        Command::Convert(arguments) => command::convert::run(&arguments, &printer),
+        Command::Predict(arguments) => command::predict::run(&arguments, &printer),
+        Command::Test(arguments) => command::test::run(&arguments, &printer, false),
+        Command::Run(arguments) => command::test::run(&arguments, &printer, true),
+        Command::Worker => command::worker::run(),
+    };
+    exit::code(done, &printer)
+}

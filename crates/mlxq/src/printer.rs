@@ -1,0 +1,98 @@
+//! The terminal: messages and progress on stderr, results on stdout.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mlxq_pipeline::Reporter;
+
+/// Writes what the user sees.
+pub(crate) struct Printer {
+    quiet: bool,
+    verbose: bool,
+    bar: Mutex<Option<(String, ProgressBar)>>,
+}
+
+impl Printer {
+    /// A printer that says less or more.
+    pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
+        Self { quiet, verbose, bar: Mutex::new(None) }
+    }
+
+    /// Prints an error with its causes.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.line(&format!("error: {error}"));
+        let mut last = error.to_string();
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            // Transparent errors repeat their cause's words.
+            if !last.contains(&cause) {
+                self.line(&format!("  caused by: {cause}"));
+            }
+            last = cause;
+        }
+    }
+
+    /// Prints a result on stdout.
+    pub(crate) fn result(&self, text: &str) -> std::io::Result<()> {
+        self.clear_bar();
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// A line on stderr; a closed stderr is nobody's fault.
+    fn line(&self, text: &str) {
+        self.clear_bar();
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    fn clear_bar(&self) {
+        if let Ok(mut bar) = self.bar.lock()
+            && let Some((_, bar)) = bar.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Reporter for Printer {
+    fn message(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    fn detail(&self, text: &str) {
+        if self.verbose {
+            self.line(text);
+        }
+    }
+
+    fn warning(&self, text: &str) {
+        self.line(&format!("warning: {text}"));
+    }
+
+    fn progress(&self, label: &str, done: u64, total: u64) {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let Ok(mut current) = self.bar.lock() else { return };
+        if current.as_ref().is_none_or(|(other, _)| other != label) {
+            let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% ({eta} left)");
+            let bar = ProgressBar::new(total).with_message(label.to_owned());
+            *current = Some((
+                label.to_owned(),
+                bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())),
+            ));
+        }
+        if let Some((_, bar)) = current.as_ref() {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+        if done >= total
+            && let Some((_, bar)) = current.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
