@@ -1,21 +1,27 @@
-//! Matrix products in f32, over the `gemm` crate.
+//! Matrix products in f32.
 //!
-//! That crate picks its blocking, and so the order of its sums, by the shape. A product is therefore
-//! cut into blocks of [`BLOCK_ROWS`] rows, the last one filled up with zeros: a row gets the same
-//! bits whatever it is batched with and on any number of threads.
+//! Weights are packed once into panels of [`COLUMNS`] output features. A tile of [`ROWS`] rows by one
+//! panel is summed in registers, each element over the inputs in their order: a row gets the same
+//! bits whatever it is batched with and on any number of threads. Where the machine has fused
+//! multiply-add it is used, which rounds once instead of twice; products of other shapes go through
+//! the `gemm` crate.
 
 use rayon::prelude::*;
 
-/// Rows of one call of the underlying product.
-const BLOCK_ROWS: usize = 16;
+/// Output features of a panel.
+const COLUMNS: usize = 16;
+/// Rows of a tile.
+const ROWS: usize = 6;
+/// Rows that one thread takes at once: whole tiles, whose inputs stay in the first-level cache.
+const CHUNK_ROWS: usize = 4 * ROWS;
 
-/// A weight matrix laid out for products with many activations.
+/// A weight matrix packed for products with many activations.
 ///
-/// The seam for packed, quantized panels: whoever multiplies sees only [`Self::multiply`].
+/// The seam for quantized panels: whoever multiplies sees only [`Self::multiply`].
 #[derive(Debug, Clone)]
 pub struct PackedMatrix {
-    /// `[input, output]`, so that the outputs of one step are contiguous.
-    data: Vec<f32>,
+    /// `[panels, input, COLUMNS]`, the last panel filled up with zeros.
+    panels: Vec<f32>,
     input: usize,
     output: usize,
 }
@@ -27,13 +33,14 @@ impl PackedMatrix {
     /// When `weight` does not have `output * input` elements.
     pub fn new(weight: &[f32], output: usize, input: usize) -> Self {
         assert_eq!(weight.len(), output * input, "weight");
-        let mut data = vec![0.0; weight.len()];
+        let mut panels = vec![0.0; output.div_ceil(COLUMNS) * input * COLUMNS];
         for (row, values) in weight.chunks_exact(input).enumerate() {
-            for (column, value) in values.iter().enumerate() {
-                data[column * output + row] = *value;
+            let start = row / COLUMNS * input * COLUMNS + row % COLUMNS;
+            for (i, value) in values.iter().enumerate() {
+                panels[start + i * COLUMNS] = *value;
             }
         }
-        Self { data, input, output }
+        Self { panels, input, output }
     }
 
     /// Number of input features.
@@ -46,7 +53,7 @@ impl PackedMatrix {
         self.output
     }
 
-    /// `out[r, o] = sum over i of x[r, i] * weight[o, i]`, then `epilogue` on every finished block of
+    /// `out[r, o] = sum over i of x[r, i] * weight[o, i]`, then `epilogue` on every finished chunk of
     /// rows of `out [rows, output]`.
     ///
     /// # Panics
@@ -54,29 +61,92 @@ impl PackedMatrix {
     pub fn multiply(&self, x: &[f32], out: &mut [f32], epilogue: impl Fn(&mut [f32]) + Sync) {
         let rows = out.len() / self.output;
         assert_eq!((x.len(), out.len()), (rows * self.input, rows * self.output), "shapes");
-        let blocks = out.par_chunks_mut(BLOCK_ROWS * self.output);
-        blocks.zip(x.par_chunks(BLOCK_ROWS * self.input)).for_each(|(out, x)| {
-            self.multiply_block(x, out);
+        let chunks = out.par_chunks_mut(CHUNK_ROWS * self.output);
+        chunks.zip(x.par_chunks(CHUNK_ROWS * self.input)).for_each(|(out, x)| {
+            self.multiply_chunk(x, out);
             epilogue(out);
         });
     }
 
-    fn multiply_block(&self, x: &[f32], out: &mut [f32]) {
-        if out.len() == BLOCK_ROWS * self.output {
-            return self.multiply_full_block(x, out);
+    /// The product of up to [`CHUNK_ROWS`] rows, panel by panel, on one thread.
+    fn multiply_chunk(&self, x: &[f32], out: &mut [f32]) {
+        for (place, panel) in self.panels.chunks_exact(self.input * COLUMNS).enumerate() {
+            let first = place * COLUMNS;
+            let columns = COLUMNS.min(self.output - first);
+            let rows = x.chunks(ROWS * self.input);
+            for (x, out) in rows.zip(out.chunks_mut(ROWS * self.output)) {
+                let mut sums = [[0.0; COLUMNS]; ROWS];
+                tile(x, panel, self.input, &mut sums);
+                for (out, sums) in out.chunks_exact_mut(self.output).zip(&sums) {
+                    out[first..first + columns].copy_from_slice(&sums[..columns]);
+                }
+            }
         }
-        let mut padded = vec![0.0; BLOCK_ROWS * self.input];
-        padded[..x.len()].copy_from_slice(x);
-        let mut result = vec![0.0; BLOCK_ROWS * self.output];
-        self.multiply_full_block(&padded, &mut result);
-        out.copy_from_slice(&result[..out.len()]);
     }
+}
 
-    fn multiply_full_block(&self, x: &[f32], out: &mut [f32]) {
-        let x = Matrix { data: x, row_stride: self.input, column_stride: 1 };
-        let weight = Matrix { data: &self.data, row_stride: self.output, column_stride: 1 };
-        product([BLOCK_ROWS, self.output, self.input], x, weight, out);
+/// `sums[r] = sum over i of x[r, i] * panel[i]` for the up to [`ROWS`] rows of `x`.
+fn tile(x: &[f32], panel: &[f32], input: usize, sums: &mut [[f32; COLUMNS]; ROWS]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,fma")]
+        fn avx512(x: &[f32], panel: &[f32], input: usize, sums: &mut [[f32; COLUMNS]; ROWS]) {
+            tile_of_rows::<true>(x, panel, input, sums);
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(x: &[f32], panel: &[f32], input: usize, sums: &mut [[f32; COLUMNS]; ROWS]) {
+            tile_of_rows::<true>(x, panel, input, sums);
+        }
+        let fma = std::arch::is_x86_feature_detected!("fma");
+        if fma && std::arch::is_x86_feature_detected!("avx512vl") {
+            // SAFETY: `avx512` needs only the features just detected; avx512vl implies avx512f.
+            return unsafe { avx512(x, panel, input, sums) };
+        }
+        if fma && std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: `avx2` needs only the features just detected.
+            return unsafe { avx2(x, panel, input, sums) };
+        }
     }
+    // Every aarch64 machine has fused multiply-add.
+    tile_of_rows::<{ cfg!(target_arch = "aarch64") }>(x, panel, input, sums);
+}
+
+/// [`tile`] with the number of rows known to the compiler, so that the sums stay in registers.
+#[inline(always)]
+fn tile_of_rows<const FUSED: bool>(
+    x: &[f32],
+    panel: &[f32],
+    input: usize,
+    sums: &mut [[f32; COLUMNS]; ROWS],
+) {
+    match x.len() / input {
+        1 => accumulate::<1, FUSED>(x, panel, input, sums),
+        2 => accumulate::<2, FUSED>(x, panel, input, sums),
+        3 => accumulate::<3, FUSED>(x, panel, input, sums),
+        4 => accumulate::<4, FUSED>(x, panel, input, sums),
+        5 => accumulate::<5, FUSED>(x, panel, input, sums),
+        _ => accumulate::<6, FUSED>(x, panel, input, sums),
+    }
+}
+
+#[inline(always)]
+fn accumulate<const R: usize, const FUSED: bool>(
+    x: &[f32],
+    panel: &[f32],
+    input: usize,
+    sums: &mut [[f32; COLUMNS]; ROWS],
+) {
+    let rows: [&[f32]; R] = std::array::from_fn(|row| &x[row * input..(row + 1) * input]);
+    let mut local = [[0.0f32; COLUMNS]; R];
+    for (i, weights) in panel.as_chunks::<COLUMNS>().0[..input].iter().enumerate() {
+        for (sums, row) in local.iter_mut().zip(&rows) {
+            let value = row[i];
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = if FUSED { value.mul_add(*weight, *sum) } else { value * *weight + *sum };
+            }
+        }
+    }
+    sums[..R].copy_from_slice(&local);
 }
 
 /// A matrix view with strides in elements.

@@ -6,8 +6,13 @@
 /// The instruction set that [`multiversion!`] functions run on here, for records.
 pub fn name() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        return "avx2";
+    {
+        if std::arch::is_x86_feature_detected!("avx512vl") {
+            return "avx512";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return "avx2";
+        }
     }
     if cfg!(target_arch = "aarch64") { "neon" } else { "portable" }
 }

@@ -1,7 +1,8 @@
 //! Numbers over slices: float formats, quantization, matrix products, attention, norms, activations.
 //!
 //! This crate knows no names, no paths, no models and no serde. Every function takes and returns
-//! plain slices, and the same input gives the same bits on any instruction set and thread count.
+//! plain slices. The same row gives the same bits in any batch and on any number of threads; between
+//! instruction sets only the products of `gemm` differ, in their last bit.
 
 mod isa;
 

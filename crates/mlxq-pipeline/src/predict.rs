@@ -3,8 +3,7 @@
 use std::io::{BufRead, Write};
 
 use mlxq_engine::{Batch, Engine, EngineError, OutputKind, Tokenizer};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 
 /// The longest line that is read, in bytes.
 const LINE_LIMIT: usize = 16 << 20;
@@ -74,8 +73,9 @@ pub fn predict(
         }
         let result = engine.predict(&batch)?;
         for row in 0..result.rows {
-            let line = answer(engine, result.row(row), done.rows + row)?;
-            writeln!(output, "{line}")?;
+            let answer = answer(engine, result.row(row), done.rows + row)?;
+            serde_json::to_writer(&mut *output, &answer).map_err(std::io::Error::from)?;
+            output.write_all(b"\n")?;
         }
         done.rows += result.rows;
     }
@@ -112,28 +112,38 @@ impl Lines<'_> {
     }
 }
 
-fn answer(engine: &dyn Engine, vector: &[f32], row: usize) -> Result<Value, EngineError> {
+/// A line of output.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<'a> {
+    Embedding {
+        embedding: &'a [f32],
+    },
+    Logits {
+        logits: &'a [f32],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label: Option<&'a str>,
+    },
+}
+
+fn answer<'a>(
+    engine: &'a dyn Engine,
+    vector: &'a [f32],
+    row: usize,
+) -> Result<Answer<'a>, EngineError> {
     if let Some(place) = vector.iter().position(|x| !x.is_finite()) {
         let reason = format!("the model gives {} at place {place}", vector[place]);
         return Err(EngineError::Row { row, reason });
     }
     let info = engine.info();
-    let mut answer = Map::new();
-    match info.output {
-        OutputKind::Embedding => {
-            answer.insert("embedding".to_owned(), vector.into());
-        }
+    Ok(match info.output {
+        OutputKind::Embedding => Answer::Embedding { embedding: vector },
         OutputKind::Logits => {
-            answer.insert("logits".to_owned(), vector.into());
             // One logit is a score, which has no label.
-            if vector.len() > 1
-                && let Some(label) = info.labels.get(largest(vector))
-            {
-                answer.insert("label".to_owned(), label.as_str().into());
-            }
+            let label = info.labels.get(largest(vector)).filter(|_| vector.len() > 1);
+            Answer::Logits { logits: vector, label: label.map(String::as_str) }
         }
-    }
-    Ok(Value::Object(answer))
+    })
 }
 
 /// The place of the largest number, the first of equals.

@@ -187,8 +187,11 @@ impl TensorSource for Shards {
 mod tests {
     use super::*;
 
+    /// A file and its tensors.
+    type File<'a> = (&'a str, &'a [&'a str]);
+
     /// A folder with tensors of four bytes in the files, and that index.
-    fn open(files: &[(&str, &[&str])], index: Option<&str>) -> Result<Vec<String>, String> {
+    fn open(files: &[File], index: Option<&str>) -> Result<Vec<String>, String> {
         let dir = tempfile::tempdir().expect("a folder");
         for (file, tensors) in files {
             let entry = |(i, name): (usize, &&str)| {
@@ -212,7 +215,7 @@ mod tests {
     #[test]
     fn an_index_may_name_any_files() {
         let index = r#"{"metadata":{"total_size":9},"weight_map":{"a":"x.safetensors","b":"y.safetensors"}}"#;
-        let files: [(&str, &[&str]); 3] =
+        let files: [File; 3] =
             [("y.safetensors", &["b"]), ("x.safetensors", &["a"]), (SINGLE, &["stray"])];
         assert_eq!(open(&files, Some(index)).expect("good"), ["a", "b"]);
         assert_eq!(open(&files[2..], Some(index)).expect("the single file"), ["stray"]);
@@ -222,10 +225,10 @@ mod tests {
     /// The column of rules of the project's list of bad inputs, part 2.
     #[test]
     fn an_index_that_lies_is_refused() {
-        let x: [(&str, &[&str]); 1] = [("x.safetensors", &["a"])];
-        let two: [(&str, &[&str]); 2] = [x[0], ("y.safetensors", &["a", "b"])];
-        let single: [(&str, &[&str]); 1] = [(SINGLE, &["a"])];
-        let cases: [(&[(&str, &[&str])], &str, &str); 11] = [
+        let x: [File; 1] = [("x.safetensors", &["a"])];
+        let two: [File; 2] = [x[0], ("y.safetensors", &["a", "b"])];
+        let single: [File; 1] = [(SINGLE, &["a"])];
+        let cases: [(&[File], &str, &str); 11] = [
             (&x, r#"{"weight_map":{"a":"x.safetensors","b":"z.safetensors"}}"#, "missing: `z"),
             (&x, r#"{"weight_map":{"a":"../x.safetensors"}}"#, "no plain"),
             (&x, r#"{"weight_map":{"a":"C:x.safetensors"}}"#, "no plain"),
