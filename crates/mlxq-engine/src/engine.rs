@@ -53,7 +53,7 @@ impl Batch {
 }
 
 /// One vector per row: an embedding or a row of logits.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Output {
     /// Number of vectors.
     pub rows: usize,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mlxq_engine::EngineError;
 use mlxq_engine::memory::Sampler;
 use mlxq_engine::worker::Worker;
+use serde::{Deserialize, Serialize};
 
 use super::rows::EncodedRows;
 use crate::Reporter;
@@ -28,7 +29,7 @@ pub(super) struct Protocol {
 }
 
 /// One block of one engine.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct TimedBlock {
     /// Queries computed.
     pub(super) queries: usize,
@@ -48,7 +49,7 @@ impl TimedBlock {
 }
 
 /// Everything measured of one engine.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Timing {
     /// The counted blocks, in order.
     pub(super) blocks: Vec<TimedBlock>,
@@ -93,7 +94,7 @@ impl Timing {
 /// # Errors
 /// When a worker fails.
 pub(super) fn measure(
-    workers: &mut [&mut Worker],
+    workers: &mut [Worker],
     rows: &EncodedRows,
     protocol: Protocol,
     reporter: &dyn Reporter,
@@ -111,7 +112,7 @@ pub(super) fn measure(
     for round in 0..protocol.rounds {
         let start = round * queries;
         for (turn, place) in order.iter().enumerate() {
-            counted_block(workers[*place], rows, start, queries, &mut timings[*place])?;
+            counted_block(&mut workers[*place], rows, start, queries, &mut timings[*place])?;
             let done = (round * workers.len() + turn + 1) as u64;
             reporter.progress("measuring", done, total);
         }

@@ -1,8 +1,11 @@
 //! Doing what the configuration asks for.
 
 mod baseline;
+mod cell;
 pub(crate) mod convert;
 mod judge;
 mod measure;
+mod provenance;
 mod rows;
+mod run;
 pub(crate) mod test;

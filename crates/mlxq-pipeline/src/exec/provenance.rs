@@ -1,0 +1,83 @@
+//! Where a comparison's figures come from: everything a reader needs to repeat it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::cell::Inputs;
+use super::judge;
+use super::rows::EncodedRows;
+use super::test::TestSettings;
+use crate::PipelineError;
+
+/// Data set, tokens, protocol, checkpoints and machine, as keys of the record.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(super) fn details(
+    inputs: &Inputs,
+    settings: &TestSettings,
+) -> Result<Map<String, Value>, PipelineError> {
+    let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
+    let tokenizing: Duration = tokenizing.iter().sum();
+    let (spec, data, task) = (&inputs.spec, &inputs.data, inputs.model.task);
+    let details = json!({
+        "task": task.name(),
+        "primary_metric": task.primary_metric(),
+        "dataset": {
+            "path": spec.path,
+            "sha256": mlxq_hub::hash_file(&spec.path)?,
+            "rows_in_file": data.rows_in_file,
+            "rows_used": data.rows.len(),
+            "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+            "skipped": data.skipped,
+            "labels": data.labels,
+            "label_map": spec.label_map,
+        },
+        "tokens": {
+            "rows_per_query": rows_per_query,
+            "total": batch.tokens(),
+            "truncated_rows": truncated,
+            "max_length": max_length,
+            "tokenizing_seconds": tokenizing.as_secs_f64(),
+            "tokenizing": "by mlxq, its time added to both sides: all engines get the same ids",
+        },
+        "protocol": {
+            "scenario": "single-stream",
+            "rounds": settings.rounds,
+            "block_seconds": settings.block_seconds,
+            "order": "forwards and backwards in turn",
+            "bootstrap_resamples": judge::RESAMPLES,
+            "seed": judge::SEED,
+        },
+        "original": {"path": inputs.source, "sha256": inputs.fingerprint},
+        "converted": {
+            "path": inputs.target,
+            "sha256": mlxq_hub::fingerprint(&inputs.target)?.sha256,
+        },
+        "machine": machine(),
+        "mlxq_version": env!("CARGO_PKG_VERSION"),
+    });
+    Ok(match details {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    })
+}
+
+/// What is known of the machine; absent where it cannot be read.
+fn machine() -> Value {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let cpu = read("/proc/cpuinfo").and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        line.split_once(':').map(|(_, name)| name.trim().to_owned())
+    });
+    let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    json!({
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "cpu": cpu,
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "load_average": read("/proc/loadavg").map(|text| text.trim().to_owned()),
+        "governor": governor.map(|text| text.trim().to_owned()),
+    })
+}
