@@ -1,3 +1,53 @@
-//! Development tasks.
+//! Development tasks: `cargo xtask` lists them.
 
-fn main() {}
+mod bench;
+mod fixtures;
+mod model;
+mod peers;
+mod places;
+mod process;
+mod quickstart;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use crate::process::say;
+
+const HELP: &str = "\
+cargo xtask quickstart [--with-pytorch]  convert, run and judge a real model
+cargo xtask test [--no-peers]            format, lints, tidy, all tests
+cargo xtask tidy                         the rules of the code's shape
+cargo xtask bench [--rounds N]           speed ratios against PyTorch, taken in one run
+cargo xtask fixtures                     make the files under fixtures/ again
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["quickstart"] => quickstart::run(false),
+        ["quickstart", "--with-pytorch"] => quickstart::run(true),
+        ["test"] => test::run(true),
+        ["test", "--no-peers"] => test::run(false),
+        ["tidy"] => tidy::run(),
+        ["bench"] => bench::run(None),
+        ["bench", "--rounds", rounds] => bench::run(Some(rounds)),
+        ["fixtures"] => fixtures::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            say(HELP);
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            say(&format!("unknown task `{}`\n\n{HELP}", other.join(" ")));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The whole test suite: what CI runs, cheapest first, with the time of each part.
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::process::{command, say, watch};
+use crate::{model, peers, places, quickstart, tidy};
+
+/// How a part ended.
+#[derive(Default)]
+struct Outcome {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    /// Why it did not run at all.
+    not_run: Option<String>,
+}
+
+/// One line of the table at the end.
+struct Part {
+    name: &'static str,
+    seconds: f64,
+    outcome: Outcome,
+}
+
+/// Runs everything; without `with_peers` only what needs Rust alone.
+///
+/// # Errors
+/// When a part cannot be started at all.
+pub(crate) fn run(with_peers: bool) -> Result<ExitCode> {
+    let mut parts = Vec::new();
+    let mut part = |name, work: &mut dyn FnMut() -> Result<Outcome>| {
+        say(&format!("\n== {name}"));
+        let begun = Instant::now();
+        let outcome = work().unwrap_or_else(|error| {
+            say(&format!("error: {error:#}"));
+            Outcome { failed: 1, ..Outcome::default() }
+        });
+        parts.push(Part { name, seconds: begun.elapsed().as_secs_f64(), outcome });
+    };
+    part("format", &mut || check(&mut cargo(&["fmt", "--all", "--check"])));
+    part("tidy", &mut || {
+        let good = tidy::run()? == ExitCode::SUCCESS;
+        Ok(Outcome { passed: good.into(), failed: (!good).into(), ..Outcome::default() })
+    });
+    part("clippy", &mut || {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--"];
+        check(cargo(&arguments).args(["--deny", "warnings"]))
+    });
+    part("Rust tests", &mut rust_tests);
+    part("peer tests", &mut || {
+        if with_peers { peer_tests() } else { Ok(not_run("switched off with --no-peers")) }
+    });
+    Ok(summary(&parts))
+}
+
+fn not_run(why: &str) -> Outcome {
+    Outcome { not_run: Some(why.to_owned()), ..Outcome::default() }
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = command(cargo, arguments);
+    cargo.current_dir(places::root());
+    cargo
+}
+
+/// A program whose exit status is the result.
+fn check(command: &mut Command) -> Result<Outcome> {
+    let good = watch(command, |_| {})?.success();
+    Ok(Outcome { passed: good.into(), failed: (!good).into(), ..Outcome::default() })
+}
+
+fn rust_tests() -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut command = cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"]);
+    if let Some(shared) = places::shared() {
+        command.env("MLXQ_SHARED", shared);
+    } else {
+        say("the shared data sets are not here: the tests that read them say `skipped`");
+    }
+    let status = watch(&mut command, |line| {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            outcome.passed += count(counts, "passed");
+            outcome.failed += count(counts, "failed");
+            outcome.skipped += count(counts, "ignored");
+        }
+    })?;
+    outcome.failed += u64::from(outcome.failed == 0 && !status.success());
+    Ok(outcome)
+}
+
+fn peer_tests() -> Result<Outcome> {
+    let python = peers::python()?;
+    let folder = places::cache()?.join("models/all-MiniLM-L6-v2");
+    model::ensure(&folder)?;
+    let mut pytest =
+        command(python, ["-m", "pytest", "--quiet", "-rs", "--color=no", "peers/tests"]);
+    pytest
+        .args(["-p", "no:cacheprovider"])
+        .current_dir(places::root())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("HF_HUB_OFFLINE", "1")
+        .env("MLXQ", quickstart::release_build()?)
+        .env("MLXQ_MINILM", folder);
+    if let Some(shared) = places::shared() {
+        pytest.env("MLXQ_SHARED", shared);
+    }
+    let mut outcome = Outcome::default();
+    let status = watch(&mut pytest, |line| {
+        if line.contains(" in ") && line.trim_end().ends_with('s') {
+            outcome.passed = count(line, "passed").max(outcome.passed);
+            outcome.failed = (count(line, "failed") + count(line, "error")).max(outcome.failed);
+            outcome.skipped = count(line, "skipped").max(outcome.skipped);
+        }
+    })?;
+    outcome.failed += u64::from(outcome.failed == 0 && !status.success());
+    Ok(outcome)
+}
+
+/// The number before `word` in a line of counts.
+fn count(line: &str, word: &str) -> u64 {
+    let words: Vec<&str> =
+        line.split([' ', ',', ';', '.']).filter(|word| !word.is_empty()).collect();
+    let at =
+        words.iter().position(|other| other.trim_end_matches('s') == word.trim_end_matches('s'));
+    at.and_then(|at| words.get(at.checked_sub(1)?)?.parse().ok()).unwrap_or(0)
+}
+
+fn summary(parts: &[Part]) -> ExitCode {
+    say("\npart          seconds  passed  failed  skipped");
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for Part { name, seconds, outcome } in parts {
+        let Outcome { passed: p, failed: f, skipped: s, not_run } = outcome;
+        let why = not_run.as_ref().map(|why| format!("  did not run: {why}")).unwrap_or_default();
+        say(&format!("{name:12} {seconds:8.1} {p:7} {f:7} {s:8}{why}"));
+        (passed, failed) = (passed + p, failed + f);
+        skipped += s + u64::from(not_run.is_some());
+    }
+    say(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn counts_are_read_from_both_kinds_of_lines() {
+        let cargo = "ok. 18 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out";
+        assert_eq!(
+            [count(cargo, "passed"), count(cargo, "failed"), count(cargo, "ignored")],
+            [18, 2, 1]
+        );
+        let pytest = "3 failed, 12 passed, 1 skipped, 2 errors in 41.02s";
+        assert_eq!([count(pytest, "passed"), count(pytest, "failed")], [12, 3]);
+        assert_eq!([count(pytest, "skipped"), count(pytest, "error")], [1, 2]);
+    }
+}
