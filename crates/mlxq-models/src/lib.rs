@@ -6,6 +6,7 @@
 mod config;
 mod error;
 mod registry;
+mod shapes;
 
 pub mod labels;
 pub mod ops;
@@ -14,4 +15,5 @@ pub mod sentence;
 pub use config::Config;
 pub use error::ModelError;
 pub use ops::{Activation, AttentionSpec, Encoder, Ops, Pooling, Scope, Tokens, Weights};
-pub use registry::{KNOWN_TYPES, build, describe};
+pub use registry::{Description, KNOWN_TYPES, build, describe};
+pub use shapes::{check_shapes, expect_shape};

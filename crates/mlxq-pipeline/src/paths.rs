@@ -25,6 +25,10 @@ impl Places {
         self.root.join("logs").join(format!("{name}.log"))
     }
 
+    pub(crate) fn conversion_log(&self, model: &str) -> PathBuf {
+        self.log(&format!("conversion_{}", file_name(model)))
+    }
+
     pub(crate) fn conversion(&self, model: &str) -> PathBuf {
         self.root.join("results").join(format!("{}_conversion.json", file_name(model)))
     }

@@ -20,7 +20,7 @@ pub enum PredictError {
         reason: String,
     },
     /// The input cannot be read or the output not written.
-    #[error(transparent)]
+    #[error("input or output: {0}")]
     Io(#[from] std::io::Error),
     /// The engine failed.
     #[error(transparent)]

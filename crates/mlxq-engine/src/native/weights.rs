@@ -5,7 +5,7 @@ use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
 use mlxq_kernels::gemm::PackedMatrix;
 use mlxq_kernels::quant::Affine;
-use mlxq_models::{ModelError, Weights};
+use mlxq_models::{ModelError, Weights, expect_shape};
 
 use super::ops::{Linear, NativeOps, Norm};
 use super::table::Table;
@@ -35,7 +35,7 @@ impl Weights<NativeOps> for NativeWeights<'_> {
             return Ok(Table::affine(shape[1], affine, words, scales, biases));
         }
         let name = format!("{path}.weight");
-        let info = self.expect(&name, &shape)?;
+        let info = expect_shape(self.source, &name, &shape)?;
         let (float, bytes) = self.bytes(info)?;
         Ok(Table::float(shape[1], float, bytes))
     }
@@ -63,22 +63,9 @@ impl Weights<NativeOps> for NativeWeights<'_> {
 }
 
 impl NativeWeights<'_> {
-    /// The tensor `name`, which must have `shape`.
-    fn expect(&self, name: &str, shape: &[usize]) -> Result<&TensorInfo, ModelError> {
-        let info = self.source.find(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
-        if info.shape != shape {
-            return Err(ModelError::Shape {
-                module: name.to_owned(),
-                found: info.shape.clone(),
-                expected: shape.to_vec(),
-            });
-        }
-        Ok(info)
-    }
-
     /// The numbers of a float tensor.
     fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let (float, bytes) = self.bytes(self.expect(name, shape)?)?;
+        let (float, bytes) = self.bytes(expect_shape(self.source, name, shape)?)?;
         let mut numbers = vec![0.0; bytes.len() / float.size()];
         float.decode(&bytes, &mut numbers);
         Ok(numbers)
@@ -107,7 +94,7 @@ impl NativeWeights<'_> {
             .and_then(|quantization| quantization.module(&format!("{}{path}", self.prefix)))
             .ok_or_else(|| CheckpointError::unexplained_scales(&scales))?;
         let [rows, columns] = shape;
-        let info = self.expect(&words, &[rows, affine.words(columns)])?;
+        let info = expect_shape(self.source, &words, &[rows, affine.words(columns)])?;
         if info.dtype != Dtype::U32 {
             return Err(ModelError::Unsupported { key: words, value: format!("{:?}", info.dtype) });
         }

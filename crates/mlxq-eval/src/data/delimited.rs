@@ -1,11 +1,13 @@
 //! Comma- and tab-separated files and their kin.
 
+use std::cell::Cell;
 use std::io::{BufRead, Read};
+use std::rc::Rc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::open::{self, Lines};
-use super::{Cell, ColumnRef, FileSpec, Record, Records, wanted};
+use super::{Cell as Value, ColumnRef, FileSpec, Record, Records, wanted};
 use crate::EvalError;
 
 const COLUMN_LIMIT: usize = 4096;
@@ -67,7 +69,7 @@ impl Places {
             return Err(refuse(format!("has {count} fields, expected {expected}")));
         }
         let cell = |place: &usize| match field(*place) {
-            Some(text) => Ok(Cell::Text(text.to_owned())),
+            Some(text) => Ok(Value::Text(text.to_owned())),
             None => Err(refuse(format!("has {count} fields, column {place} is wanted"))),
         };
         Ok(Record { line, cells: self.wanted.iter().map(cell).collect::<Result<_, _>>()? })
@@ -84,10 +86,11 @@ fn has_header(spec: &FileSpec) -> bool {
 fn plain(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
     let delimiter = char::from(delimiter);
     let mut lines = Lines::open(&spec.path)?;
-    let header = match has_header(spec) {
-        true => lines.next()?.map(|line| line.split(delimiter).map(str::to_owned).collect()),
-        false => None,
-    };
+    let mut header = None;
+    if has_header(spec) {
+        let Some(line) = lines.next()? else { return Ok(Vec::new()) };
+        header = Some(line.split(delimiter).map(str::to_owned).collect());
+    }
     let places = Places::find(spec, header)?;
     let mut records = Vec::new();
     while let Some(line) = lines.next()? {
@@ -104,43 +107,47 @@ fn plain(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
 fn quoted(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
     let mut source = open::bytes(&spec.path)?;
     open::check_encoding(&spec.path, source.fill_buf().map_err(EvalError::io(&spec.path))?)?;
-    let ended = std::rc::Rc::new(std::cell::Cell::new(QuoteState::default()));
-    let watched = Watched { source, state: std::rc::Rc::clone(&ended) };
+    let since_row = Rc::new(Cell::new(0));
+    let limited = RowLimit { source: source.chain(END), since_row: Rc::clone(&since_row) };
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
-        .from_reader(watched);
+        .from_reader(limited);
     let mut record = ByteRecord::new();
     let mut records = Vec::new();
     let mut places = None;
     loop {
+        let line = reader.position().line();
         let more = reader.read_byte_record(&mut record);
-        let line = record.position().map_or(1, csv::Position::line);
+        let line = record.position().map_or(line, csv::Position::line);
         let refuse = |reason: String| EvalError::line(&spec.path, line, reason);
-        if !more.map_err(|error| refuse(error.to_string()))? {
-            break;
+        let more = more.map_err(|error| refuse(error.to_string()))?;
+        since_row.set(0);
+        if !more || record.iter().eq([&END[1..]]) {
+            return Ok(records);
+        }
+        if record.iter().next_back().is_some_and(|field| field.ends_with(END)) {
+            return Err(refuse("a quote is opened and never closed".to_owned()));
         }
         let fields = texts(&record).map_err(refuse)?;
-        if places.is_none() {
+        let Some(places) = &places else {
             let header = has_header(spec).then(|| fields.iter().map(|f| (*f).to_owned()).collect());
             let is_header = header.is_some();
-            places = Some(Places::find(spec, header)?);
-            if is_header {
-                continue;
+            let found = Places::find(spec, header)?;
+            if !is_header {
+                records.push(found.record(spec, line, fields.len(), |at| fields.get(at).copied())?);
             }
-        }
-        if let Some(places) = &places {
-            let field = |place: usize| fields.get(place).copied();
-            records.push(places.record(spec, line, fields.len(), field)?);
-        }
+            places = Some(found);
+            continue;
+        };
+        records.push(places.record(spec, line, fields.len(), |at| fields.get(at).copied())?);
     }
-    if ended.get().open {
-        let line = records.last().map_or(1, |record| record.line);
-        return Err(EvalError::line(&spec.path, line, "a quote is opened and never closed"));
-    }
-    Ok(records)
 }
+
+/// Follows the file's bytes: a row of its own, unless the last field is still inside quotes. A NUL
+/// byte stands in no text, so it is taken for nothing else.
+const END: &[u8] = b"\n\0";
 
 fn texts(record: &ByteRecord) -> Result<Vec<&str>, String> {
     let text = |(column, bytes): (usize, &'_ [u8])| {
@@ -156,24 +163,21 @@ fn texts(record: &ByteRecord) -> Result<Vec<&str>, String> {
     record.iter().enumerate().map(utf8).collect()
 }
 
-/// Whether the bytes read so far end inside quotes: an odd number of `"`.
-#[derive(Clone, Copy, Default)]
-struct QuoteState {
-    open: bool,
+/// Hands on what it reads, but not without end for one row: an open quote would take the whole file.
+struct RowLimit<R> {
+    source: R,
+    /// Bytes handed on since the last row was complete.
+    since_row: Rc<Cell<usize>>,
 }
 
-/// Counts quotes on their way to the reader, which takes an open quote to the end of the file.
-struct Watched {
-    source: Box<dyn BufRead>,
-    state: std::rc::Rc<std::cell::Cell<QuoteState>>,
-}
-
-impl Read for Watched {
+impl<R: Read> Read for RowLimit<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.source.read(buffer)?;
-        let quotes = buffer[..count].iter().filter(|byte| **byte == b'"').count();
-        let open = self.state.get().open ^ (quotes % 2 == 1);
-        self.state.set(QuoteState { open });
+        self.since_row.set(self.since_row.get() + count);
+        if self.since_row.get() > open::LINE_LIMIT {
+            let reason = format!("a row of more than {} bytes; is a quote open?", open::LINE_LIMIT);
+            return Err(std::io::Error::other(reason));
+        }
         Ok(count)
     }
 }

@@ -1,7 +1,9 @@
 //! JSON lines: one object a line.
 
 use std::collections::HashMap;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::open::Lines;
@@ -18,7 +20,7 @@ pub(super) fn read(spec: &FileSpec) -> Result<Records, EvalError> {
         }
         let line = lines.line;
         let refuse = |reason: String| EvalError::line(&spec.path, line, reason);
-        let object: HashMap<String, Value> =
+        let Object(object) =
             serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         let cells = wanted(spec).into_iter().map(|column| cell(&object, column));
         records.push(Record { line, cells: cells.collect::<Result<_, _>>().map_err(refuse)? });
@@ -42,5 +44,33 @@ fn cell(object: &HashMap<String, Value>, column: &ColumnRef) -> Result<Cell, Str
             names.sort_unstable();
             Err(format!("there is no key `{name}`; there are {}", names.join(", ")))
         }
+    }
+}
+
+/// A line's object, each key once: of two the last would win in silence.
+struct Object(HashMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut object = HashMap::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if object.contains_key(&key) {
+                        return Err(A::Error::custom(format!("the key `{key}` stands twice")));
+                    }
+                    object.insert(key, map.next_value()?);
+                }
+                Ok(Object(object))
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }

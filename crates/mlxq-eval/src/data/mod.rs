@@ -43,13 +43,16 @@ struct Records {
 /// # Errors
 /// When it cannot be read, a row breaks the format, a label is unknown, or no row can be used.
 pub fn read(spec: &FileSpec) -> Result<Dataset, EvalError> {
-    open::check_regular(&spec.path)?;
+    let before = open::regular(&spec.path)?;
     let records = match format_of(spec)? {
         Format::Csv => delimited::read(spec, b',', true)?,
         Format::Tsv => delimited::read(spec, b'\t', false)?,
         Format::Jsonl => jsonl::read(spec)?,
         Format::Parquet => parquet::read(spec)?,
     };
+    if open::regular(&spec.path)? != before {
+        return Err(EvalError::file(&spec.path, "has changed while it was read"));
+    }
     rows::build(spec, records)
 }
 

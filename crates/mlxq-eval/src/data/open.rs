@@ -1,8 +1,10 @@
 //! Opening data files: regular ones only, unpacked if need be, as lines of checked length.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 
@@ -10,58 +12,73 @@ use crate::EvalError;
 
 /// The longest line and field, in bytes.
 pub(super) const LINE_LIMIT: usize = 16 << 20;
-/// The most bytes that a packed file may unpack to.
-const UNPACKED_LIMIT: u64 = 64 << 30;
+/// A packed file may unpack to this many times its size, and to the first number of bytes in any
+/// case, to the second in none.
+const UNPACKED_RATIO: u64 = 200;
+const UNPACKED_BYTES: (u64, u64) = (1 << 30, 64 << 30);
 
-/// Refuses folders, pipes and devices, which could block for ever.
-pub(super) fn check_regular(path: &Path) -> Result<(), EvalError> {
+/// Refuses folders, pipes and devices, which could block for ever; size and time of last change.
+pub(super) fn regular(path: &Path) -> Result<(u64, Option<SystemTime>), EvalError> {
     let metadata = std::fs::metadata(path).map_err(EvalError::io(path))?;
-    if metadata.is_file() { Ok(()) } else { Err(EvalError::file(path, "is no regular file")) }
+    if !metadata.is_file() {
+        return Err(EvalError::file(path, "is no regular file"));
+    }
+    Ok((metadata.len(), metadata.modified().ok()))
 }
 
 /// The file's bytes, unpacked if its name ends in `.gz`.
 pub(super) fn bytes(path: &Path) -> Result<Box<dyn BufRead>, EvalError> {
     let file = File::open(path).map_err(EvalError::io(path))?;
     if path.extension().is_some_and(|ending| ending == "gz") {
-        let unpacked = MultiGzDecoder::new(file).take(UNPACKED_LIMIT);
-        return Ok(Box::new(BufReader::new(unpacked)));
+        let packed = file.metadata().map_err(EvalError::io(path))?.len();
+        let (least, most) = UNPACKED_BYTES;
+        let left = packed.saturating_mul(UNPACKED_RATIO).clamp(least, most);
+        return Ok(Box::new(BufReader::new(Unpacked { inner: MultiGzDecoder::new(file), left })));
     }
     Ok(Box::new(BufReader::new(file)))
 }
 
-/// The lines of a text file, without their ends: `\n`, `\r\n`; a byte order mark is passed over.
+/// Unpacks, but not without end.
+struct Unpacked {
+    inner: MultiGzDecoder<File>,
+    /// Bytes that may still come.
+    left: u64,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        match self.left.checked_sub(count as u64) {
+            Some(left) => self.left = left,
+            None => return Err(std::io::Error::other("unpacks to far more than its size")),
+        }
+        Ok(count)
+    }
+}
+
+/// The lines of a text file, without their ends: `\n`, `\r\n` or `\r`; a byte order mark is passed
+/// over.
 pub(super) struct Lines<'a> {
     path: &'a Path,
     reader: Box<dyn BufRead>,
+    /// Lines read and not yet given out: of a file whose lines end in `\r` alone.
+    pending: VecDeque<Vec<u8>>,
     /// 1-based number of the line last read.
     pub(super) line: u64,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn open(path: &'a Path) -> Result<Self, EvalError> {
-        Ok(Self { path, reader: bytes(path)?, line: 0 })
+        Ok(Self { path, reader: bytes(path)?, pending: VecDeque::new(), line: 0 })
     }
 
     /// The next line; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<String>, EvalError> {
-        let mut line = Vec::new();
-        let mut limited = Read::take(&mut self.reader, LINE_LIMIT as u64 + 1);
-        if limited.read_until(b'\n', &mut line).map_err(EvalError::io(self.path))? == 0 {
+        if self.pending.is_empty() && !self.fill()? {
             return Ok(None);
         }
+        let line = self.pending.pop_front().unwrap_or_default();
         self.line += 1;
-        if line.len() > LINE_LIMIT {
-            return Err(self.refuse(format!("is longer than {LINE_LIMIT} bytes")));
-        }
-        if self.line == 1 {
-            check_encoding(self.path, &line)?;
-            if line.starts_with(b"\xef\xbb\xbf") {
-                line.drain(..3);
-            }
-        }
-        while matches!(line.last(), Some(b'\n' | b'\r')) {
-            line.pop();
-        }
         if line.contains(&0) {
             return Err(self.refuse("holds a NUL byte".to_owned()));
         }
@@ -69,6 +86,28 @@ impl<'a> Lines<'a> {
             let column = error.utf8_error().valid_up_to() + 1;
             self.refuse(format!("is not UTF-8 from byte {column} on"))
         })
+    }
+
+    /// Reads up to the next `\n`; whether there was anything.
+    fn fill(&mut self) -> Result<bool, EvalError> {
+        let mut read = Vec::new();
+        let mut limited = Read::take(&mut self.reader, LINE_LIMIT as u64 + 1);
+        if limited.read_until(b'\n', &mut read).map_err(EvalError::io(self.path))? == 0 {
+            return Ok(false);
+        }
+        if read.len() > LINE_LIMIT {
+            self.line += 1;
+            return Err(self.refuse(format!("is longer than {LINE_LIMIT} bytes")));
+        }
+        let mut line = read.as_slice();
+        if self.line == 0 {
+            check_encoding(self.path, line)?;
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        line = line.strip_suffix(b"\n").unwrap_or(line);
+        line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.pending.extend(line.split(|byte| *byte == b'\r').map(<[u8]>::to_vec));
+        Ok(true)
     }
 
     fn refuse(&self, reason: String) -> EvalError {

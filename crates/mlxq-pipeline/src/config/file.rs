@@ -37,7 +37,7 @@ pub(super) struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Model {
-    pub(super) name: Spanned<String>,
+    pub(super) name: Spanned<Name>,
     #[serde(default)]
     pub(super) hf_name: Option<String>,
     #[serde(default)]
@@ -124,6 +124,29 @@ pub(super) struct Columns {
     pub(super) label: Option<Column>,
     #[serde(default)]
     pub(super) score: Option<Column>,
+}
+
+/// A text that is not written like a number or a truth value: those are read differently by different
+/// YAML parsers.
+#[derive(Debug)]
+pub(super) struct Name(pub(super) String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a name; quote what looks like a number or a truth value")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Name, E> {
+                Ok(Name(name.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(NameVisitor)
+    }
 }
 
 /// A column by its name or its 0-based position.

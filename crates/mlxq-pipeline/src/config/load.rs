@@ -126,6 +126,9 @@ impl Reader<'_> {
     }
 
     fn add(&self, text: &str, config: &mut Config) -> Result<(), PipelineError> {
+        if let Some(line) = tagged_line(text) {
+            return Err(self.refuse(Some(line), "tags (`!…`) are not used here; quote the text"));
+        }
         let file: file::File = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map(|location| location.line());
             self.refuse(line, explain(&error.without_snippet().to_string()))
@@ -158,7 +161,7 @@ impl Reader<'_> {
     fn model(&self, model: file::Model) -> Result<ModelConfig, PipelineError> {
         let line = line_of(&model.name);
         let refuse = |reason: String| self.refuse(Some(line), reason);
-        let name = model.name.value;
+        let file::Name(name) = model.name.value;
         if name.trim().is_empty() {
             return Err(refuse("a model's name is empty".to_owned()));
         }
@@ -322,6 +325,27 @@ fn line_of<T>(spanned: &Spanned<T>) -> u64 {
     spanned.referenced.line()
 }
 
+/// The first line with a YAML tag, which the parser would pass over: a word outside quotes that begins
+/// with `!`.
+fn tagged_line(text: &str) -> Option<u64> {
+    let is_tagged = |line: &str| {
+        let (mut quote, mut before) = (None, ' ');
+        for letter in line.chars() {
+            let at_start = " \t[{,".contains(before);
+            match (quote, letter) {
+                (None, '#') if at_start => return false,
+                (None, '!') if at_start => return true,
+                (None, '"' | '\'') if at_start || before == letter => quote = Some(letter),
+                (Some(open), letter) if open == letter => quote = None,
+                _ => {}
+            }
+            before = letter;
+        }
+        false
+    };
+    text.lines().zip(1..).find(|(line, _)| is_tagged(line)).map(|(_, number)| number)
+}
+
 /// The parser's message in one line without its place, which is said already, and with the nearest
 /// known key where one is unknown.
 fn explain(message: &str) -> String {
@@ -368,6 +392,12 @@ mod tests {
     }
 
     #[test]
+    fn exclamation_marks_in_texts_are_no_tags() {
+        assert_eq!(tagged_line("a: \"x !y\" # !z\nb: 'it''s !'\nc: wow! !x\n"), Some(3));
+        assert_eq!(tagged_line("a: wow!\n- don't\n# !x\n"), None);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         for (text, line, word) in [
             (MODEL.replace("task", "tsak"), 4, "did you mean `task`?"),
@@ -378,6 +408,8 @@ mod tests {
             (format!("{MODEL}    quantization: {{bits: \"x\"}}\n"), 6, ""),
             (format!("{MODEL}    quantization: {{max_accuracy_drop: .nan}}\n"), 6, "NaN"),
             (format!("{MODEL}\tx: 1\n"), 6, ""),
+            (MODEL.replace("../m", "!!python/name:os ../m"), 3, "tags"),
+            (MODEL.replace("name: m", "name: 1e3"), 2, "quote"),
             (DATA.replace("local", "lokal"), 3, "lokal"),
             (DATA.replace(", score: 4", ""), 3, "label"),
             (format!("{MODEL}  - name: m\n    path: x\n    task: nli\n"), 6, "already"),

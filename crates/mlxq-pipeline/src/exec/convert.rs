@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use mlxq_checkpoint::recipe::{Affine, Recipe};
 use mlxq_checkpoint::{
-    Checkpoint, ConvertRequest, Converted, Progress, already_converted, convert,
+    Checkpoint, ConvertRequest, Converted, Progress, Purpose, already_converted, convert,
 };
-use mlxq_models::Config as ModelSettings;
+use mlxq_models::{Config as ModelSettings, Description};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, ModelConfig};
@@ -130,9 +130,14 @@ pub(crate) fn convert_model(
     settings: &ConvertSettings,
     reporter: &dyn Reporter,
 ) -> Result<Value, PipelineError> {
-    let log = settings.places.log(&format!("conversion_{}", model.name.replace('/', "__")));
-    let logger = format!("MLXConverter_{}", model.name);
-    let reporter: &dyn Reporter = &Logged::open(reporter, &log, &logger)?;
+    let log = match settings.dry_run {
+        true => None,
+        false => {
+            let log = settings.places.conversion_log(&model.name);
+            Some(Logged::open(reporter, &log, &format!("MLXConverter_{}", model.name))?)
+        }
+    };
+    let reporter = log.as_ref().map_or(reporter, |log| log as &dyn Reporter);
     let target = target_of(model, &settings.output_dir);
     if settings.skip_existing
         && let Some(metadata) = already_converted(&target)?
@@ -222,6 +227,24 @@ fn warn_of_size(
     Ok(())
 }
 
+/// Refuses, before anything is read or written, what could not be run afterwards: weights that are
+/// missing or do not fit the configuration, labels without names.
+fn check_model(checkpoint: &Checkpoint, description: Description) -> Result<(), PipelineError> {
+    // What is quantized already is refused by the conversion, which says so.
+    if checkpoint.quantization().is_some() {
+        return Ok(());
+    }
+    let settings = ModelSettings::new(checkpoint.config());
+    let purpose = checkpoint.purpose();
+    let labels = match purpose {
+        Purpose::SequenceClassification => Some(mlxq_models::labels::read(settings)?.len()),
+        Purpose::Embedding => None,
+    };
+    let claims = description.layout.claim(checkpoint, description.layers, purpose)?;
+    let weights = claims.weights(checkpoint);
+    Ok(mlxq_models::check_shapes(checkpoint.model_type(), settings, labels, &weights)?)
+}
+
 /// One conversion.
 struct Job<'a> {
     name: &'a str,
@@ -240,9 +263,7 @@ impl Job<'_> {
     ) -> Result<ConvertRequest<'r>, PipelineError> {
         let settings = ModelSettings::new(checkpoint.config());
         let description = mlxq_models::describe(checkpoint.model_type(), settings)?;
-        if checkpoint.purpose() == mlxq_checkpoint::Purpose::SequenceClassification {
-            mlxq_models::labels::read(settings)?;
-        }
+        check_model(checkpoint, description)?;
         Ok(ConvertRequest {
             checkpoint,
             layout: description.layout,

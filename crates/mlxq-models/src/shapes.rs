@@ -1,0 +1,112 @@
+//! A model built from the shapes of its tensors alone: what does not fit is found before any weight is
+//! read.
+
+use mlxq_checkpoint::CheckpointError;
+use mlxq_checkpoint::tensor::{TensorInfo, TensorSource};
+
+use crate::{
+    Activation, AttentionSpec, Config, ModelError, Ops, Pooling, Scope, Weights, registry,
+};
+
+/// Checks that every weight of the model is in `source`, under its canonical name and in float, with
+/// the shape that `config` implies; `labels` is the size of the classification head.
+///
+/// # Errors
+/// When a weight is missing or has another shape.
+pub fn check_shapes(
+    model_type: &str,
+    config: Config,
+    labels: Option<usize>,
+    source: &dyn TensorSource,
+) -> Result<(), ModelError> {
+    let weights = Shapes { source };
+    registry::build::<Widths>(model_type, config, labels, &Scope::root(&weights)).map(drop)
+}
+
+/// The tensor `name`, which must have `shape`.
+///
+/// # Errors
+/// When it is missing or has another shape.
+pub fn expect_shape<'s>(
+    source: &'s dyn TensorSource,
+    name: &str,
+    shape: &[usize],
+) -> Result<&'s TensorInfo, ModelError> {
+    let info = source.find(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+    if info.shape != shape {
+        return Err(ModelError::Shape {
+            module: name.to_owned(),
+            found: info.shape.clone(),
+            expected: shape.to_vec(),
+        });
+    }
+    Ok(info)
+}
+
+struct Shapes<'a> {
+    source: &'a dyn TensorSource,
+}
+
+impl Shapes<'_> {
+    fn expect(&self, path: &str, part: &str, shape: &[usize]) -> Result<(), ModelError> {
+        expect_shape(self.source, &format!("{path}.{part}"), shape).map(|_| ())
+    }
+}
+
+impl Weights<Widths> for Shapes<'_> {
+    fn embedding(&self, path: &str, shape: [usize; 2]) -> Result<usize, ModelError> {
+        self.expect(path, "weight", &shape)?;
+        Ok(shape[1])
+    }
+
+    fn linear(&self, path: &str, shape: [usize; 2]) -> Result<usize, ModelError> {
+        self.expect(path, "weight", &shape)?;
+        if self.source.find(&format!("{path}.bias")).is_some() {
+            self.expect(path, "bias", &shape[..1])?;
+        }
+        Ok(shape[0])
+    }
+
+    fn norm(&self, path: &str, width: usize, _: f32) -> Result<(), ModelError> {
+        self.expect(path, "weight", &[width])?;
+        self.expect(path, "bias", &[width])
+    }
+}
+
+/// Operations on widths instead of numbers.
+struct Widths;
+
+impl Ops for Widths {
+    type Tensor = usize;
+    type Linear = usize;
+    type Embedding = usize;
+    type Norm = ();
+
+    fn embed(&self, table: &usize, _: &[u32]) -> usize {
+        *table
+    }
+
+    fn add(&self, x: usize, _: &usize) -> usize {
+        x
+    }
+
+    fn linear(&self, _: &usize, layer: &usize, _: Activation) -> usize {
+        *layer
+    }
+
+    fn layer_norm(&self, x: usize, (): &()) -> usize {
+        x
+    }
+
+    fn attention(&self, [_, _, value]: [&usize; 3], _: &[usize], _: &AttentionSpec) -> usize {
+        *value
+    }
+
+    fn pool(&self, x: &usize, _: &[usize], modes: &[Pooling]) -> usize {
+        x * modes.len()
+    }
+
+    fn normalize(&self, x: usize) -> usize {
+        x
+    }
+}

@@ -1,0 +1,120 @@
+//! `mlxq convert`.
+
+use serde_json::json;
+
+use crate::{Work, fixture, json, text};
+
+#[test]
+fn a_folder_is_converted_and_runs_like_the_original() {
+    let work = Work::new();
+    let source = fixture("tiny-bert-embed");
+    work.mlxq(&["convert", "--hf-path", text(&source), "--mlx-path", "out"]).good();
+    let input =
+        "{\"text\": \"a cat walks on the house\"}\n{\"text\": \"\"}\n{\"text\": \"no tree\"}\n";
+    let vectors = |model: &str| -> Vec<Vec<f64>> {
+        let done = work.mlxq_with(&["predict", model, "--input", "-"], input).good();
+        let row = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let numbers = |row: serde_json::Value| {
+            row["embedding"].as_array().expect("a list").iter().filter_map(|x| x.as_f64()).collect()
+        };
+        done.stdout.lines().map(row).map(numbers).collect()
+    };
+    let (original, converted) = (vectors(text(&source)), vectors("out"));
+    assert_eq!(original.len(), 3);
+    for (a, b) in original.iter().zip(&converted) {
+        let cosine: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        // Both are normalized; 8 bits of weights with a spread of 0.3 cost less than this.
+        assert!(cosine > 0.999 && a != b, "{cosine}");
+    }
+}
+
+#[test]
+fn what_exists_is_not_overwritten() {
+    let work = Work::new();
+    let source = fixture("tiny-bert-embed");
+    let arguments = ["convert", "--hf-path", text(&source), "--mlx-path", "out"];
+    work.write("out/mine.txt", "precious");
+    work.mlxq(&arguments).refused(3, &["out"]);
+    assert_eq!(std::fs::read_dir(work.path("out")).expect("a folder").count(), 1);
+    assert_eq!(work.names(), ["out"]);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_gives_the_size() {
+    let work = Work::new();
+    let source = fixture("tiny-bert-embed");
+    let arguments = ["convert", "--hf-path", text(&source), "--mlx-path", "out", "--dry-run"];
+    let done = work.mlxq(&arguments).good();
+    assert!(done.stderr.contains("bits per weight"), "{}", done.stderr);
+    assert!(work.names().is_empty());
+}
+
+#[test]
+fn bits_groups_and_dtype_are_those_asked_for() {
+    let work = Work::new();
+    let source = fixture("tiny-bert-embed");
+    let mut arguments = vec!["convert", "--hf-path", text(&source), "--mlx-path", "out"];
+    arguments.extend(["--q-bits", "4", "--q-group-size", "32", "--dtype", "float32"]);
+    work.mlxq(&arguments).good();
+    let config = json(&work.path("out/config.json"));
+    assert_eq!(config["quantization"]["bits"], 4);
+    assert_eq!(config["quantization"]["group_size"], 32);
+    work.mlxq(&["convert", "--hf-path", text(&source), "--mlx-path", "x", "--q-bits", "7"])
+        .refused(2, &["7 bits"]);
+}
+
+const MODELS: &str = "models:
+  - name: org/tiny
+    path: tiny-bert-embed
+    task: semantic-similarity
+    quantization: {bits: 8, target_size_mb: 40}
+  - name: gone
+    path: no-such-folder
+    task: semantic-similarity
+";
+
+#[test]
+fn one_bad_model_does_not_stop_the_others() {
+    let work = Work::new();
+    work.copy("tiny-bert-embed");
+    work.write("models.yaml", MODELS);
+    let done = work.mlxq(&["convert", "--config", "models.yaml"]);
+    done.refused(
+        3,
+        &["no-such-folder", "outside the target 40 MB", "Successful: 1 models", "Failed: 1"],
+    );
+    assert!(work.path("models/mlx_converted/org__tiny-mlx-q8/config.json").is_file());
+    let summary = json(&work.path("mlx_conversion/results/conversion_summary.json"));
+    assert_eq!(summary["org/tiny"]["success"], json!(true));
+    assert_eq!(summary["gone"]["success"], json!(false));
+    let metadata =
+        &json(&work.path("mlx_conversion/results/org__tiny_conversion.json"))["metadata"];
+    for key in [
+        "model_name",
+        "hf_name",
+        "conversion_time_seconds",
+        "conversion_command",
+        "timestamp",
+        "mlx_version",
+        "device",
+        "size_accuracy_ratio",
+    ] {
+        assert!(metadata.get(key).is_some(), "{key}: {metadata}");
+    }
+    for key in ["bits", "dtype", "target_size_mb", "actual_size_mb"] {
+        assert!(metadata["quantization"].get(key).is_some(), "{key}: {metadata}");
+    }
+}
+
+#[test]
+fn converted_models_are_skipped() {
+    let work = Work::new();
+    work.copy("tiny-bert-embed");
+    work.write("models.yaml", MODELS);
+    let arguments = ["convert", "--config", "models.yaml", "--model", "org/tiny"];
+    work.mlxq(&arguments).good();
+    let again = work.mlxq(&arguments).good();
+    assert!(again.stderr.contains("Skipping org/tiny - already converted"), "{}", again.stderr);
+    let forced = work.mlxq(&[&arguments[..], &["--no-skip"]].concat()).good();
+    assert!(forced.stderr.contains("Conversion successful"), "{}", forced.stderr);
+}
