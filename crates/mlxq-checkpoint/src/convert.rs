@@ -1,6 +1,7 @@
 //! The converter: one tensor at a time from a checkpoint to an MLX folder.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -116,14 +117,15 @@ fn weight_files(plan: &ConversionPlan) -> Vec<SingleFile> {
     shards(plan.tensors.iter().flat_map(PlannedTensor::outputs).collect())
 }
 
-/// Converts a checkpoint; `target` appears only when it is complete.
+/// Converts a checkpoint; `target` appears only when it is complete. `progress` hears of every tensor
+/// and can end the work.
 ///
 /// # Errors
 /// When the checkpoint is wrong or already quantized, weights are not finite or do not fit the
 /// dtype, or `target` cannot be written; nothing is left behind then.
 pub fn convert(
     request: ConvertRequest,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Converted, CheckpointError> {
     let start = Instant::now();
     let checkpoint = request.checkpoint;
@@ -214,7 +216,7 @@ fn write_tensors(
     plan: &ConversionPlan,
     files: &[SingleFile],
     dir: &Path,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(), CheckpointError> {
     let mut writers =
         files.iter().map(|file| ShardWriter::create(dir, file)).collect::<Result<Vec<_>, _>>()?;
@@ -232,7 +234,9 @@ fn write_tensors(
             writers[writer_of[&info.name]].write(&info.name, &bytes)?;
         }
         done += tensor.source.bytes() as u64;
-        progress(Progress { done, total });
+        if progress(Progress { done, total }).is_break() {
+            return Err(CheckpointError::Interrupted);
+        }
     }
     writers.into_iter().try_for_each(ShardWriter::finish)
 }

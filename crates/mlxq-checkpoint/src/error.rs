@@ -53,6 +53,9 @@ pub enum CheckpointError {
         /// What says so.
         how: String,
     },
+    /// Whoever watches the conversion wants it to end.
+    #[error("interrupted")]
+    Interrupted,
     /// The output folder cannot be written.
     #[error("`{path}`: {reason}", path = .path.display())]
     Output {

@@ -1,13 +1,15 @@
 //! Whole conversions of small folders, through the public interface.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use mlxq_checkpoint::layout::{Layout, Module, Role};
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_checkpoint::tensor::{Dtype, TensorInfo, TensorSource};
 use mlxq_checkpoint::{
-    Checkpoint, CheckpointError, ConvertRequest, Converted, Purpose, already_converted, convert,
+    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, already_converted,
+    convert,
 };
 use mlxq_kernels::float::Float;
 use mlxq_kernels::quant::Affine;
@@ -133,6 +135,15 @@ impl Toy {
         target: &Path,
         float: Option<Float>,
     ) -> Result<Converted, CheckpointError> {
+        self.convert_watched(target, float, &mut |_| ControlFlow::Continue(()))
+    }
+
+    fn convert_watched(
+        &self,
+        target: &Path,
+        float: Option<Float>,
+        watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Converted, CheckpointError> {
         let checkpoint = Checkpoint::open(&self.source())?;
         let affine = Affine::new(8, 64).expect("a format");
         let mut metadata = Map::new();
@@ -148,7 +159,7 @@ impl Toy {
             metadata,
         };
         let expected = request.expected_bytes();
-        let converted = convert(request, &mut |_| {})?;
+        let converted = convert(request, watch)?;
         assert_eq!(expected.expect("planned"), converted.folder_bytes, "the plan is exact");
         Ok(converted)
     }
@@ -333,6 +344,24 @@ fn wrong_weights_leave_nothing_behind() {
     all[3].2[70] = 65520.0;
     let toy = Toy::new(&all);
     toy.convert_to(&toy.target(), Some(Float::BF16)).expect("bfloat16 holds it");
+}
+
+#[test]
+fn an_interrupted_conversion_leaves_nothing_behind() {
+    let toy = Toy::new(&tensors());
+    let mut heard = 0;
+    let mut stop = |progress: Progress| {
+        heard += 1;
+        if progress.done * 2 > progress.total {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let error = toy.convert_watched(&toy.target(), None, &mut stop).expect_err("interrupted");
+    assert!(matches!(error, CheckpointError::Interrupted), "{error}");
+    assert!(heard > 0);
+    assert_eq!(toy.results(), [""; 0]);
 }
 
 #[test]

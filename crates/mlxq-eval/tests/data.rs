@@ -234,9 +234,12 @@ fn what_is_no_file_is_refused_at_once() {
     assert_has(&refused(&labelled(folder.0.path().join("none.tsv"))), &["none.tsv"], "nothing");
 }
 
+/// Labels and how often each stands in a file.
+type Counts = Vec<(&'static str, usize)>;
+
 /// A file of the developers' data sets, its rows, and how often some labels stand in it, as their
 /// README gives them; they were counted there with Python's own readers.
-fn shared_cases(root: &Path) -> Vec<(FileSpec, usize, Vec<(&'static str, usize)>)> {
+fn shared_cases(root: &Path) -> Vec<(FileSpec, usize, Counts)> {
     let index = |text, pair: Option<usize>, target| Columns {
         text: ColumnRef::Index(text),
         text_pair: pair.map(ColumnRef::Index),

@@ -20,6 +20,9 @@ pub enum PipelineError {
     /// Something asked for that does not exist or does not go together.
     #[error("{0}")]
     Usage(String),
+    /// The user wants the run to end.
+    #[error("interrupted")]
+    Interrupted,
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] mlxq_checkpoint::CheckpointError),
@@ -61,6 +64,7 @@ impl PipelineError {
     pub fn exit_class(&self) -> ExitClass {
         match self {
             Self::Config { .. } | Self::Usage(_) => ExitClass::Usage,
+            Self::Interrupted => ExitClass::Interrupted,
             _ => ExitClass::Input,
         }
     }

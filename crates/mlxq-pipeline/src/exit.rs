@@ -15,6 +15,8 @@ pub enum ExitClass {
     Input,
     /// Usage or configuration, found before any work: 2.
     Usage,
+    /// Interrupted by the user; results so far are kept: 130.
+    Interrupted,
 }
 
 impl ExitClass {
@@ -32,6 +34,7 @@ impl From<ExitClass> for ExitCode {
             ExitClass::Usage => 2,
             ExitClass::Input => 3,
             ExitClass::Inconclusive => 4,
+            ExitClass::Interrupted => 130,
         })
     }
 }

@@ -60,4 +60,8 @@ impl Reporter for Logged<'_> {
     fn progress(&self, label: &str, done: u64, total: u64) {
         self.inner.progress(label, done, total);
     }
+
+    fn interrupted(&self) -> bool {
+        self.inner.interrupted()
+    }
 }

@@ -5,6 +5,8 @@ use std::io::{BufRead, Write};
 use mlxq_engine::{Batch, Engine, EngineError, OutputKind, Tokenizer};
 use serde::{Deserialize, Serialize};
 
+use crate::Reporter;
+
 /// The longest line that is read, in bytes.
 const LINE_LIMIT: usize = 16 << 20;
 
@@ -22,6 +24,9 @@ pub enum PredictError {
     /// The input cannot be read or the output not written.
     #[error("input or output: {0}")]
     Io(#[from] std::io::Error),
+    /// The user wants it to end.
+    #[error("interrupted")]
+    Interrupted,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -55,6 +60,7 @@ pub fn predict(
     batch_size: usize,
     input: &mut dyn BufRead,
     output: &mut dyn Write,
+    reporter: &dyn Reporter,
 ) -> Result<Predicted, PredictError> {
     let mut done = Predicted::default();
     let mut lines = Lines { input, line: 0 };
@@ -72,6 +78,9 @@ pub fn predict(
             return Ok(done);
         }
         let result = engine.predict(&batch)?;
+        if reporter.interrupted() {
+            return Err(PredictError::Interrupted);
+        }
         for row in 0..result.rows {
             let answer = answer(engine, result.row(row), done.rows + row)?;
             serde_json::to_writer(&mut *output, &answer).map_err(std::io::Error::from)?;

@@ -10,4 +10,6 @@ pub trait Reporter: Sync {
     fn warning(&self, text: &str);
     /// `done` of `total` steps of the work called `label`.
     fn progress(&self, label: &str, done: u64, total: u64);
+    /// Whether the user wants the run to end; asked between the steps of long work.
+    fn interrupted(&self) -> bool;
 }

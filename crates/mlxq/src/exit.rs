@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use mlxq_pipeline::ExitClass;
 
+use crate::interrupt;
 use crate::printer::Printer;
 
 /// Why a command ended without its result.
@@ -42,6 +43,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 pub(crate) fn code(done: Done, printer: &Printer) -> ExitCode {
     match done {
         Ok(class) => class.into(),
+        Err(_) if interrupt::requested() => {
+            printer.error(&anyhow::anyhow!("interrupted; what was finished is kept"));
+            ExitClass::Interrupted.into()
+        }
         Err(Failure { error, .. }) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure { class, error }) => {
             printer.error(&error);

@@ -3,6 +3,7 @@
 mod args;
 mod command;
 mod exit;
+mod interrupt;
 mod printer;
 
 use std::process::ExitCode;
@@ -18,6 +19,10 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let printer = Printer::new(arguments.quiet, arguments.verbose);
+    // A worker ends with the process that it serves.
+    if !matches!(arguments.command, Command::Worker) {
+        interrupt::listen();
+    }
     let done = match arguments.command {
         Command::Convert(arguments) => command::convert::run(&arguments, &printer),
         Command::Predict(arguments) => command::predict::run(&arguments, &printer),

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use indicatif::{ProgressBar, ProgressStyle};
 use mlxq_pipeline::Reporter;
 
+use crate::interrupt;
+
 /// Writes what the user sees.
 pub(crate) struct Printer {
     quiet: bool,
@@ -70,6 +72,10 @@ impl Reporter for Printer {
 
     fn warning(&self, text: &str) {
         self.line(&format!("warning: {text}"));
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupt::requested()
     }
 
     fn progress(&self, label: &str, done: u64, total: u64) {

@@ -198,6 +198,9 @@ fn run_all(
     for worker in workers.iter_mut() {
         reporter.progress("predicting", outputs.len() as u64, total);
         outputs.push(worker.predict_rows(PREDICT_BATCH)?);
+        if reporter.interrupted() {
+            return Err(PipelineError::Interrupted);
+        }
     }
     let protocol = Protocol { rounds: settings.rounds, block_seconds: settings.block_seconds };
     let timings = measure(workers, rows, protocol, reporter)?;

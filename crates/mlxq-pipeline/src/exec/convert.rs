@@ -1,10 +1,12 @@
 //! Conversions: one folder, or the models of a configuration.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use mlxq_checkpoint::recipe::{Affine, Recipe};
 use mlxq_checkpoint::{
-    Checkpoint, ConvertRequest, Converted, Progress, Purpose, already_converted, convert,
+    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, already_converted,
+    convert,
 };
 use mlxq_models::{Config as ModelSettings, Description};
 use serde_json::{Map, Value, json};
@@ -77,7 +79,11 @@ pub fn convert_models(
     let mut summary = Map::new();
     let mut class = ExitClass::Done;
     for model in selected(config, settings.model.as_deref())? {
-        let outcome = convert_model(model, settings, reporter).unwrap_or_else(|error| {
+        let outcome = convert_model(model, settings, reporter);
+        if reporter.interrupted() {
+            return Err(PipelineError::Interrupted);
+        }
+        let outcome = outcome.unwrap_or_else(|error| {
             reporter.warning(&format!("`{}` was not converted: {error}", model.name));
             class = class.and(error.exit_class());
             json!({"success": false, "error": error.to_string()})
@@ -298,9 +304,13 @@ impl Job<'_> {
         reporter.message(&format!("Starting conversion: {}", self.name));
         let checkpoint = Checkpoint::open(self.source)?;
         let mut show = |Progress { done, total }| {
-            reporter.progress(&format!("converting {}", self.name), done, total)
+            reporter.progress(&format!("converting {}", self.name), done, total);
+            if reporter.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let converted = convert(self.request(&checkpoint)?, &mut show)?;
+        let converted = match convert(self.request(&checkpoint)?, &mut show) {
+            Err(CheckpointError::Interrupted) => return Err(PipelineError::Interrupted),
+            converted => converted?,
+        };
         if !converted.unknown.is_empty() {
             reporter.warning(&format!(
                 "{} tensors are unknown to the model type and were left out: {}",

@@ -11,7 +11,7 @@ use mlxq_engine::worker::Worker;
 use serde::{Deserialize, Serialize};
 
 use super::rows::EncodedRows;
-use crate::Reporter;
+use crate::{PipelineError, Reporter};
 
 /// The fewest queries of a block.
 const FEWEST_QUERIES: usize = 20;
@@ -92,13 +92,13 @@ impl Timing {
 /// Measures `workers`, whose rows are `rows`, single queries in a stream; one result for each.
 ///
 /// # Errors
-/// When a worker fails.
+/// When a worker fails or the user interrupts.
 pub(super) fn measure(
     workers: &mut [Worker],
     rows: &EncodedRows,
     protocol: Protocol,
     reporter: &dyn Reporter,
-) -> Result<Vec<Timing>, EngineError> {
+) -> Result<Vec<Timing>, PipelineError> {
     let mut timings = Vec::with_capacity(workers.len());
     let mut fastest = f64::INFINITY;
     for worker in workers.iter_mut() {
@@ -115,6 +115,9 @@ pub(super) fn measure(
             counted_block(&mut workers[*place], rows, start, queries, &mut timings[*place])?;
             let done = (round * workers.len() + turn + 1) as u64;
             reporter.progress("measuring", done, total);
+            if reporter.interrupted() {
+                return Err(PipelineError::Interrupted);
+            }
         }
         order.reverse();
     }

@@ -80,6 +80,9 @@ pub fn test_models(
         for dataset in datasets {
             let outcome = prepare(model, settings, reporter)
                 .and_then(|source| test_cell(model, dataset, source, &torch, settings, reporter));
+            if reporter.interrupted() {
+                return Err(PipelineError::Interrupted);
+            }
             let (result, cell_class) = match outcome {
                 Ok(comparison) => finish(&comparison, settings, reporter, show)?,
                 Err(error) => {

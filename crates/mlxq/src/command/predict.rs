@@ -32,7 +32,7 @@ fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Res
             .warning(&format!("rows are cut to {} tokens: {}", longest.tokens, longest.decided_by));
     }
     let mut run = |output: &mut dyn std::io::Write| {
-        predict(&mut engine, &tokenizer, arguments.batch_size, &mut input, output)
+        predict(&mut engine, &tokenizer, arguments.batch_size, &mut input, output, printer)
     };
     let done = if is_dash(&arguments.output) {
         run(&mut BufWriter::new(stdout().lock()))?

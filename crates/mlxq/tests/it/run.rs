@@ -125,3 +125,35 @@ fn a_selection_of_nothing_is_an_error() {
     run(&work, "run", &["--dataset", "pair"]).refused(2, &["`pair` not found", "pairs"]);
     assert!(!work.path("mlx_conversion").exists());
 }
+
+/// Interrupted while it measures, a run ends soon, with its own exit code and without children.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_ends_with_130() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let work = similarity();
+    run(&work, "run", &["--dry-run"]).good();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mlxq"))
+        .args(["run", "--config", "all.yaml", "--no-torch", "--block-seconds", "30"])
+        .current_dir(work.path("."))
+        .env("MLX_TEMP_DIR", work.path("."))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("Testing tiny") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).expect("text"), 0, "the run ended by itself");
+    }
+    let begun = std::time::Instant::now();
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill runs").success());
+    let status = child.wait().expect("the program ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(begun.elapsed().as_secs() < 10, "it took {:?}", begun.elapsed());
+    assert!(!work.path("mlx_conversion/comparisons").exists());
+}
