@@ -22,14 +22,14 @@ models:
   - name: org/minilm
     path: {minilm}
     task: semantic-similarity
-    quantization: {{bits: 8, target_size_mb: 24, max_accuracy_drop: 0.01, min_speedup: 0.01}}
+    quantization: {{bits: 8, target_size_mb: 24, max_accuracy_drop: 0.01}}
     benchmarks: [pairs]
 """)
     return folder
 
 
 def run(work, *more):
-    # A limit of 0.01 x PyTorch is always met: what is tested is the record, not this machine's speed.
+    # So short a run decides nothing about speed: what is tested is the record.
     mlxq("run", "--config", work / "models.yaml", "--config", ROOT / "quickstart/datasets.yaml",
          "--output-dir", work / "out", "--python", sys.executable, "--threads", "1",
          "--block-pairs", "5", "--block-seconds", "0.4", *more,
@@ -57,7 +57,8 @@ def test_every_figure_was_measured_in_this_run(record):
         assert figures["spearman_correlation"] == figures["accuracy"]
         assert figures["sample_size"] == 128
     assert record["pytorch_baseline"]["engine"]["engine"] == "torch"
-    assert record["quality_gates"]["speed"]["verdict"] in ("pass", "inconclusive")
+    speed = record["quality_gates"]["speed"]
+    assert speed["verdict"] == "inconclusive" and "too short" in speed["description"]
 
 
 def test_the_records_keys_are_the_originals(record, work):

@@ -28,7 +28,8 @@ pub(crate) fn run(with_pytorch: bool) -> Result<ExitCode> {
     if with_pytorch {
         mlxq_run.arg("--python").arg(baseline_python(&work.join("venv"))?);
     } else {
-        mlxq_run.arg("--no-torch");
+        // There is no speed to judge, so the blocks may be short.
+        mlxq_run.args(["--no-torch", "--block-seconds", "1"]);
     }
     say("mlxq run --config quickstart/models.yaml --config quickstart/datasets.yaml");
     let code = status(&mut mlxq_run)?.code().unwrap_or(1);

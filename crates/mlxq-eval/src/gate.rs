@@ -165,6 +165,10 @@ pub enum SpeedEvidence {
     None(String),
 }
 
+/// Pairs of blocks, and seconds on each side, below which nothing is decided about speed.
+const FEWEST_PAIRS: usize = 10;
+const LEAST_SECONDS: f64 = 60.0;
+
 /// The converted model must be at least `target` times as fast as the baseline.
 pub fn speed(evidence: &SpeedEvidence, target: f64) -> Gate {
     const NAME: &str = "speed";
@@ -175,18 +179,26 @@ pub fn speed(evidence: &SpeedEvidence, target: f64) -> Gate {
         SpeedEvidence::None(why) => return none(why),
     };
     let (low, high) = ratio.bounds();
-    let verdict = if low >= target {
+    let is_short = ratio.pairs() < FEWEST_PAIRS || *seconds < LEAST_SECONDS;
+    let verdict = if is_short {
+        Verdict::Inconclusive
+    } else if low >= target {
         Verdict::Pass
     } else if high < target {
         Verdict::Fail
     } else {
         Verdict::Inconclusive
     };
-    let description = format!(
+    let mut description = format!(
         "{:.3} x PyTorch ({} pairs of blocks, {seconds:.0} s a side), 95 % bounds {low:.3} to {high:.3}, wanted {target}",
         ratio.value(),
         ratio.pairs()
     );
+    if is_short {
+        description.push_str(&format!(
+            "; too short to decide: {FEWEST_PAIRS} pairs and {LEAST_SECONDS} s a side are needed"
+        ));
+    }
     let value = ratio.value();
     Gate {
         name: NAME,
@@ -275,15 +287,20 @@ mod tests {
         assert_eq!(Verdict::of_all([]), Verdict::NotMeasured);
     }
 
-    /// The ten pairs of the ratio's test: 1.2525, bounds 1.2464 and 1.2585.
+    /// Pairs whose mean is about 1.25 and whose bounds are less than 0.01 away.
     #[test]
-    fn speed_needs_its_bound_above_the_target() {
-        let ratios = [1.25, 1.26, 1.24, 1.255, 1.245];
-        let ratio = LogRatio::new(&ratios).expect("ratios");
-        let evidence = SpeedEvidence::Measured { ratio, seconds: 10.0 };
-        assert_eq!(speed(&evidence, 1.2).verdict, Verdict::Pass);
-        assert_eq!(speed(&evidence, 1.25).verdict, Verdict::Inconclusive);
-        assert_eq!(speed(&evidence, 1.3).verdict, Verdict::Fail);
+    fn speed_needs_its_bound_above_the_target_and_a_run_of_some_length() {
+        let ratios = [1.25, 1.26, 1.24, 1.255, 1.245, 1.25, 1.26, 1.24, 1.255, 1.245];
+        let verdict = |pairs: usize, seconds, target| {
+            let ratio = LogRatio::new(&ratios[..pairs]).expect("ratios");
+            speed(&SpeedEvidence::Measured { ratio, seconds }, target).verdict
+        };
+        assert_eq!(verdict(10, 60.0, 1.2), Verdict::Pass);
+        assert_eq!(verdict(10, 60.0, 1.25), Verdict::Inconclusive);
+        assert_eq!(verdict(10, 60.0, 1.3), Verdict::Fail);
+        assert_eq!(verdict(10, 59.0, 1.2), Verdict::Inconclusive);
+        assert_eq!(verdict(9, 60.0, 1.2), Verdict::Inconclusive);
+        assert_eq!(verdict(10, 59.0, 1.3), Verdict::Inconclusive);
     }
 
     #[test]

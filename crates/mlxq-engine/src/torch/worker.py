@@ -84,14 +84,14 @@ class Sentence:
 class Served:
     def __init__(self):
         self.offsets, self.ids, self.types = [0], [], []
-        self.models = {}
-        self.attention = None
+        self.models, self.attention = {}, None
+        self.untried = ["sdpa", "eager"]
 
     def load(self, request, _):
         if request["protocol"] != PROTOCOL:
             raise Refused(f"speaks protocol {PROTOCOL}, not {request['protocol']}")
         begun = time.perf_counter()
-        folder = request["model"]
+        folder = self.folder = request["model"]
         torch.set_num_threads(request["threads"])
         torch.set_num_interop_threads(1)
         self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -99,21 +99,7 @@ class Served:
         modules = os.path.isfile(os.path.join(folder, "modules.json"))
         self.head = not modules and any(n.endswith("ForSequenceClassification") for n in names)
         self.sentence = None if self.head else Sentence(folder)
-        kind = transformers.AutoModelForSequenceClassification if self.head else transformers.AutoModel
-        # Eager attention is the faster one for short batches, sdpa for long ones: the better of the
-        # two is found on the rows at hand, before anything is timed.
-        for attention in ("sdpa", "eager"):
-            try:
-                model = kind.from_pretrained(
-                    folder, local_files_only=True, dtype=torch.float32, attn_implementation=attention
-                )
-            except ValueError:
-                continue
-            self.models[attention] = model.eval()
-        if not self.models:
-            raise Refused("the model has neither sdpa nor eager attention")
-        self.share_weights()
-        self.attention = next(iter(self.models))
+        self.load_model()
         labels = [self.config.id2label[i] for i in range(self.config.num_labels)] if self.head else []
         info = {
             "engine": "torch",
@@ -126,16 +112,34 @@ class Served:
             "settings": [
                 ["dtype", "float32"],
                 ["inference_mode", "true"],
-                ["attention", "the faster of " + " and ".join(self.models)],
+                ["attention", "the faster of sdpa and eager on the rows"],
             ],
         }
         return {"reply": "loaded", "info": info, "load_seconds": time.perf_counter() - begun}, b""
 
-    def share_weights(self):
+    def load_model(self):
+        """Loads the next of the attention implementations that the model has; whether there was one."""
+        kind = transformers.AutoModelForSequenceClassification if self.head else transformers.AutoModel
+        while self.untried:
+            attention = self.untried.pop(0)
+            try:
+                model = kind.from_pretrained(
+                    self.folder, local_files_only=True, dtype=torch.float32, attn_implementation=attention
+                ).eval()
+            except ValueError:
+                continue
+            self.share_weights(model)
+            self.models[attention] = model
+            self.attention = attention
+            return True
+        if not self.models:
+            raise Refused("the model has neither sdpa nor eager attention")
+        return False
+
+    def share_weights(self, model):
         """Lets all models use the tensors of the first, so that memory counts one model."""
-        first, *others = self.models.values()
-        tensors = dict(first.named_parameters())
-        for model in others:
+        for first in self.models.values():
+            tensors = dict(first.named_parameters())
             for name, parameter in model.named_parameters():
                 parameter.data = tensors[name].data
 
@@ -152,7 +156,13 @@ class Served:
         return {"reply": "kept"}, b""
 
     def choose_attention(self):
-        """Times both implementations on single rows, in turn, and keeps the faster."""
+        """Times the attention implementations on single rows, in turn, and keeps the faster.
+
+        Eager attention is the faster one for short batches, sdpa for long ones. The second is loaded
+        here, so that loading is timed for one model.
+        """
+        while self.load_model():
+            pass
         count = min(len(self.offsets) - 1, 20)
         if len(self.models) < 2 or count == 0:
             return
