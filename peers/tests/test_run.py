@@ -109,3 +109,29 @@ def test_a_cached_time_is_marked_and_passes_nothing(record, work):
 
 def test_a_fresh_run_never_takes_a_cached_time(record, work):
     assert run(work)["pytorch_baseline"]["timing_source"] == "this run"
+
+
+def test_a_classifier_is_measured_beside_transformers(tmp_path):
+    """The tiny fixture on rows whose labels are transformers' own decisions: both sides are right."""
+    fixture = ROOT / "fixtures/tiny-bert-classify"
+    labels = json.loads((fixture / "config.json").read_text())["id2label"]
+    with (tmp_path / "rows.jsonl").open("w") as file:
+        for line in (fixture / "expected.jsonl").open():
+            row = json.loads(line)
+            best = max(range(3), key=lambda i: row["output"][i])
+            if row["text"] and "text_pair" in row:
+                row = {"a": row["text"], "b": row["text_pair"], "label": labels[str(best)]}
+                file.writelines([json.dumps(row) + "\n"] * 10)
+    (tmp_path / "all.yaml").write_text(f"""
+models:
+  - {{name: tiny, path: "{fixture}", task: nli, benchmarks: [rows]}}
+datasets:
+  rows: {{provider: local, path: rows.jsonl, columns: {{text: a, text_pair: b, label: label}}}}
+""")
+    mlxq("run", "--config", tmp_path / "all.yaml", "--output-dir", tmp_path / "out", "--python", sys.executable,
+         "--threads", "1", "--block-pairs", "5", "--block-seconds", "0.1",
+         codes=(0, 4), env={"MLX_TEMP_DIR": str(tmp_path)})
+    record = json.loads((tmp_path / "mlx_conversion/comparisons/tiny_q8_rows_comparison.json").read_text())
+    assert record["pytorch_baseline"]["accuracy"] == record["native_original"]["accuracy"] == 1.0
+    assert record["pytorch_baseline"]["sample_size"] == 30
+    assert record["implementation_check"]["largest_difference"] < 2e-5

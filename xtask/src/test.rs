@@ -112,14 +112,23 @@ fn peer_tests() -> Result<Outcome> {
     }
     let mut outcome = Outcome::default();
     let status = watch(&mut pytest, |line| {
-        if line.contains(" in ") && line.trim_end().ends_with('s') {
-            outcome.passed = count(line, "passed").max(outcome.passed);
-            outcome.failed = (count(line, "failed") + count(line, "error")).max(outcome.failed);
-            outcome.skipped = count(line, "skipped").max(outcome.skipped);
+        if let Some(counts) = pytest_counts(line) {
+            outcome = counts;
         }
     })?;
     outcome.failed += u64::from(outcome.failed == 0 && !status.success());
     Ok(outcome)
+}
+
+/// The counts of pytest's last line: `1 failed, 12 passed in 99.02s (0:01:39)`.
+fn pytest_counts(line: &str) -> Option<Outcome> {
+    let (counts, time) = line.rsplit_once(" in ")?;
+    time.starts_with(|first: char| first.is_ascii_digit()).then(|| Outcome {
+        passed: count(counts, "passed"),
+        failed: count(counts, "failed") + count(counts, "errors"),
+        skipped: count(counts, "skipped"),
+        not_run: None,
+    })
 }
 
 /// The number before `word` in a line of counts.
@@ -147,7 +156,7 @@ fn summary(parts: &[Part]) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{count, pytest_counts};
 
     #[test]
     fn counts_are_read_from_both_kinds_of_lines() {
@@ -156,8 +165,11 @@ mod tests {
             [count(cargo, "passed"), count(cargo, "failed"), count(cargo, "ignored")],
             [18, 2, 1]
         );
-        let pytest = "3 failed, 12 passed, 1 skipped, 2 errors in 41.02s";
-        assert_eq!([count(pytest, "passed"), count(pytest, "failed")], [12, 3]);
-        assert_eq!([count(pytest, "skipped"), count(pytest, "error")], [1, 2]);
+        for time in ["41.02s", "99.02s (0:01:39)"] {
+            let line = format!("3 failed, 12 passed, 1 skipped, 1 error in {time}");
+            let outcome = pytest_counts(&line).expect("counts");
+            assert_eq!([outcome.passed, outcome.failed, outcome.skipped], [12, 4, 1]);
+        }
+        assert!(pytest_counts("error in the test").is_none());
     }
 }
