@@ -38,14 +38,14 @@ impl Printer {
     pub(crate) fn result(&self, text: &str) -> std::io::Result<()> {
         self.clear_bar();
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
+        stdout.write_all(harmless(text).as_bytes())?;
         stdout.flush()
     }
 
     /// A line on stderr; a closed stderr is nobody's fault.
     fn line(&self, text: &str) {
         self.clear_bar();
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", harmless(text));
     }
 
     fn clear_bar(&self) {
@@ -85,7 +85,7 @@ impl Reporter for Printer {
         let Ok(mut current) = self.bar.lock() else { return };
         if current.as_ref().is_none_or(|(other, _)| other != label) {
             let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% ({eta} left)");
-            let bar = ProgressBar::new(total).with_message(label.to_owned());
+            let bar = ProgressBar::new(total).with_message(harmless(label));
             *current = Some((
                 label.to_owned(),
                 bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())),
@@ -100,5 +100,31 @@ impl Reporter for Printer {
         {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Text in which nothing steers the terminal: names from files may hold escape sequences, or marks that
+/// turn the direction of writing.
+fn harmless(text: &str) -> String {
+    let steers = |letter: char| {
+        letter.is_control() && letter != '\n'
+            || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+            || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(letter, '\u{e0000}'..='\u{e007f}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if steers(letter) { shown.extend(letter.escape_unicode()) } else { shown.push(letter) }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_and_not_done() {
+        assert_eq!(harmless("a\u{1b}[31mb\u{202e}c\nd ä🙂"), "a\\u{1b}[31mb\\u{202e}c\nd ä🙂");
     }
 }

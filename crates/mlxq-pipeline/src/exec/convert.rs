@@ -54,15 +54,21 @@ pub fn convert_folder(
     })?;
     let float = dtype.map(crate::config::float).transpose().map_err(PipelineError::Usage)?;
     let job = Job {
-        name: &source.display().to_string(),
+        name: &folder_title(source),
         source,
         target,
         recipe: Recipe { affine, float },
-        base_model: None,
+        hf_name: None,
+        target_size_mb: None,
         replace: false,
-        metadata: Map::new(),
     };
     if dry_run { job.describe(reporter) } else { job.convert(reporter).map(|_| ()) }
+}
+
+/// The last part of a folder's path, as a model's name.
+fn folder_title(folder: &Path) -> String {
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    real.file_name().unwrap_or(real.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Converts the models of `config`; one failure does not stop the others.
@@ -160,17 +166,15 @@ pub(crate) fn convert_model(
         source: &source,
         target: &target,
         recipe: model.recipe,
-        base_model: model.hf_name.as_deref(),
+        hf_name: model.hf_name.as_deref(),
+        target_size_mb: model.gates.target_size_mb,
         replace: !settings.skip_existing,
-        metadata: known_metadata(model, &source)?,
     };
     warn_of_size(model, &job, reporter)?;
     if settings.dry_run {
         job.describe(reporter)?;
         reporter.message("Dry-run enabled, skipping execution");
-        return Ok(
-            json!({"success": true, "dry_run": true, "command": command(model, &source, &target)}),
-        );
+        return Ok(json!({"success": true, "dry_run": true, "command": job.command()}));
     }
     let converted = job.convert(reporter)?;
     if let Some(size) = model.gates.target_size_mb {
@@ -178,39 +182,6 @@ pub(crate) fn convert_model(
         reporter.message(&format!("Model size: {mb:.2}MB (target: {size}MB)"));
     }
     Ok(json!({"success": true, "metadata": converted.metadata, "output_path": target}))
-}
-
-fn command(model: &ModelConfig, source: &Path, target: &Path) -> String {
-    format!(
-        "mlxq convert --hf-path '{}' --mlx-path '{}' --q-bits {} --q-group-size {}",
-        source.display(),
-        target.display(),
-        model.recipe.affine.bits(),
-        model.recipe.affine.group_size(),
-    )
-}
-
-fn known_metadata(model: &ModelConfig, source: &Path) -> Result<Map<String, Value>, PipelineError> {
-    let fingerprint = mlxq_hub::fingerprint(source)?;
-    let known = json!({
-        "model_name": model.name,
-        "hf_name": model.hf_name,
-        "quantization": {
-            "bits": model.recipe.affine.bits(),
-            "dtype": format!("int{}", model.recipe.affine.bits()),
-            "target_size_mb": model.gates.target_size_mb,
-        },
-        "conversion_command": command(model, source, Path::new("…")),
-        "timestamp": now_local(),
-        "mlx_version": Value::Null,
-        "device": "cpu",
-        "source_sha256": fingerprint.sha256,
-        "source_files_sha256": fingerprint.files,
-    });
-    Ok(match known {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    })
 }
 
 /// Says before anything is converted that the target cannot be met, with the arithmetic.
@@ -257,9 +228,9 @@ struct Job<'a> {
     source: &'a Path,
     target: &'a Path,
     recipe: Recipe,
-    base_model: Option<&'a str>,
+    hf_name: Option<&'a str>,
+    target_size_mb: Option<f64>,
     replace: bool,
-    metadata: Map<String, Value>,
 }
 
 impl Job<'_> {
@@ -277,8 +248,44 @@ impl Job<'_> {
             target: self.target,
             recipe: self.recipe,
             replace: self.replace,
-            base_model: self.base_model,
-            metadata: self.metadata.clone(),
+            base_model: self.hf_name,
+            metadata: Map::new(),
+        })
+    }
+
+    /// The conversion as a command for one folder.
+    fn command(&self) -> String {
+        format!(
+            "mlxq convert --hf-path '{}' --mlx-path '{}' --q-bits {} --q-group-size {}",
+            self.source.display(),
+            self.target.display(),
+            self.recipe.affine.bits(),
+            self.recipe.affine.group_size(),
+        )
+    }
+
+    /// What `conversion_metadata.json` says beyond what the conversion finds out.
+    fn metadata(&self) -> Result<Map<String, Value>, PipelineError> {
+        let fingerprint = mlxq_hub::fingerprint(self.source)?;
+        let bits = self.recipe.affine.bits();
+        let known = json!({
+            "model_name": self.name,
+            "hf_name": self.hf_name,
+            "quantization": {
+                "bits": bits,
+                "dtype": format!("int{bits}"),
+                "target_size_mb": self.target_size_mb,
+            },
+            "conversion_command": self.command(),
+            "timestamp": now_local(),
+            "mlx_version": Value::Null,
+            "device": "cpu",
+            "source_sha256": fingerprint.sha256,
+            "source_files_sha256": fingerprint.files,
+        });
+        Ok(match known {
+            Value::Object(map) => map,
+            _ => Map::new(),
         })
     }
 
@@ -307,7 +314,8 @@ impl Job<'_> {
             reporter.progress(&format!("converting {}", self.name), done, total);
             if reporter.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let converted = match convert(self.request(&checkpoint)?, &mut show) {
+        let request = ConvertRequest { metadata: self.metadata()?, ..self.request(&checkpoint)? };
+        let converted = match convert(request, &mut show) {
             Err(CheckpointError::Interrupted) => return Err(PipelineError::Interrupted),
             converted => converted?,
         };

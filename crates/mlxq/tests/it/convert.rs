@@ -56,6 +56,10 @@ fn bits_groups_and_dtype_are_those_asked_for() {
     let mut arguments = vec!["convert", "--hf-path", text(&source), "--mlx-path", "out"];
     arguments.extend(["--q-bits", "4", "--q-group-size", "32", "--dtype", "float32"]);
     work.mlxq(&arguments).good();
+    let metadata = json(&work.path("out/conversion_metadata.json"));
+    assert_eq!(metadata["model_name"], "tiny-bert-embed");
+    let command = metadata["conversion_command"].as_str().expect("a text");
+    assert!(command.ends_with("--mlx-path 'out' --q-bits 4 --q-group-size 32"), "{command}");
     let config = json(&work.path("out/config.json"));
     assert_eq!(config["quantization"]["bits"], 4);
     assert_eq!(config["quantization"]["group_size"], 32);
