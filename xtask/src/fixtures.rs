@@ -14,8 +14,8 @@ use crate::{peers, places};
 pub(crate) fn run() -> Result<ExitCode> {
     let (root, python) = (places::root(), peers::python()?);
     let fixtures = root.join("fixtures");
-    let affine = fixtures.join("mlx-affine.json");
-    for (script, target) in [("golden_affine.py", &affine), ("fixtures.py", &fixtures)] {
+    let golden = fixtures.join("mlx-quantize.json");
+    for (script, target) in [("golden_quantize.py", &golden), ("fixtures.py", &fixtures)] {
         run_command(command(&python, [root.join("peers").join(script)]).arg(target))?;
     }
     Ok(ExitCode::SUCCESS)

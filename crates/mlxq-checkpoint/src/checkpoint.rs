@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mlxq_kernels::quant::Affine;
+use mlxq_kernels::quant::Format;
 use serde_json::{Map, Value};
 
 use crate::read::{Shards, weight_files};
@@ -115,14 +115,14 @@ impl TensorSource for Checkpoint {
 /// The `quantization` block of a converted folder's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantization {
-    default: Affine,
+    default: Format,
     /// Module path → its own format; `None` for a module kept in float.
-    modules: BTreeMap<String, Option<Affine>>,
+    modules: BTreeMap<String, Option<Format>>,
 }
 
 impl Quantization {
     /// The format of the module at `path`, in the checkpoint's own names; `None` if kept in float.
-    pub fn module(&self, path: &str) -> Option<Affine> {
+    pub fn module(&self, path: &str) -> Option<Format> {
         self.modules.get(path).copied().unwrap_or(Some(self.default))
     }
 
@@ -136,44 +136,36 @@ impl Quantization {
             };
         };
         let block = block.as_object().ok_or("`quantization` is no object")?;
-        let default = affine(block).map_err(|reason| format!("`quantization`: {reason}"))?;
+        let default = format(block).map_err(|reason| format!("`quantization`: {reason}"))?;
         let mut modules = BTreeMap::new();
         for (path, entry) in block {
-            let format = match entry {
+            let own = match entry {
                 Value::Bool(false) => None,
                 Value::Object(entry) => {
-                    let format = affine(entry);
-                    Some(format.map_err(|reason| format!("`quantization`: `{path}`: {reason}"))?)
+                    let own = format(entry);
+                    Some(own.map_err(|reason| format!("`quantization`: `{path}`: {reason}"))?)
                 }
                 _ => continue,
             };
-            modules.insert(path.clone(), format);
+            modules.insert(path.clone(), own);
         }
         Ok(Some(Self { default, modules }))
     }
 }
 
 /// The format of an object with `bits`, `group_size` and `mode`.
-fn affine(entry: &Map<String, Value>) -> Result<Affine, String> {
-    match entry.get("mode") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(mode)) if mode == "affine" => {}
-        Some(mode) => return Err(format!("mode {mode} is not supported; known is \"affine\"")),
-    }
-    let number = |key: &str| entry.get(key).and_then(Value::as_u64);
-    let format = number("bits").zip(number("group_size")).and_then(|(bits, group_size)| {
-        Affine::new(u32::try_from(bits).ok()?, usize::try_from(group_size).ok()?)
-    });
-    format.ok_or_else(|| {
-        let shown = |key| entry.get(key).map_or("nothing".to_owned(), Value::to_string);
-        format!(
-            "bits {} with group_size {} are no affine format; bits are {:?}, groups {:?}",
-            shown("bits"),
-            shown("group_size"),
-            Affine::BITS,
-            Affine::GROUP_SIZES
-        )
-    })
+fn format(entry: &Map<String, Value>) -> Result<Format, String> {
+    let mode = match entry.get("mode") {
+        None | Some(Value::Null) => "affine",
+        Some(Value::String(mode)) => mode,
+        Some(mode) => return Err(format!("`mode` is {mode}, expected a text")),
+    };
+    let number = |key: &str| {
+        let value = entry.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let shown = || entry.get(key).map_or("nothing".to_owned(), Value::to_string);
+        value.ok_or_else(|| format!("`{key}` is {}, expected a number", shown()))
+    };
+    Format::new(mode, Some(number("bits")?), Some(number("group_size")? as usize))
 }
 
 #[cfg(test)]
@@ -181,6 +173,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn affine(bits: u32, group_size: usize) -> Option<Format> {
+        Format::new("affine", Some(bits), Some(group_size)).ok()
+    }
 
     fn read(config: Value) -> Result<Option<Quantization>, String> {
         Quantization::read(config.as_object().expect("an object"))
@@ -191,8 +187,8 @@ mod tests {
         let config = json!({"quantization": {"group_size": 64, "bits": 8, "mode": "affine",
             "a.b": {"group_size": 32, "bits": 4}, "c": false}});
         let quantization = read(config).expect("good").expect("quantized");
-        assert_eq!(quantization.module("x"), Affine::new(8, 64));
-        assert_eq!(quantization.module("a.b"), Affine::new(4, 32));
+        assert_eq!(quantization.module("x"), affine(8, 64));
+        assert_eq!(quantization.module("a.b"), affine(4, 32));
         assert_eq!(quantization.module("c"), None);
         assert_eq!(read(json!({})).expect("good"), None);
     }
@@ -204,7 +200,8 @@ mod tests {
             json!({"quantization": {"group_size": 48, "bits": 8}}),
             json!({"quantization": {"bits": 8}}),
             json!({"quantization": {"group_size": 64, "bits": 8, "a": {"bits": 8}}}),
-            json!({"quantization": {"group_size": 32, "bits": 4, "mode": "mxfp4"}}),
+            json!({"quantization": {"group_size": 64, "bits": 4, "mode": "mxfp4"}}),
+            json!({"quantization": {"group_size": 32, "bits": 4, "mode": "nf4"}}),
             json!({"quantization_config": {"quant_method": "gptq"}}),
         ] {
             assert!(read(config.clone()).is_err(), "{config}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mlxq_kernels::float::Float;
-use mlxq_kernels::quant::Affine;
+use mlxq_kernels::quant::Scales;
 use serde_json::{Map, Value, json};
 
 use crate::layout::Layout;
@@ -272,20 +272,15 @@ fn encode(tensor: &PlannedTensor, numbers: &[f32]) -> Vec<Vec<u8>> {
         tensor.float.encode(numbers, &mut bytes);
         bytes
     };
-    let Some(affine) = tensor.affine else {
+    let Some(format) = tensor.format else {
         return vec![floats(numbers)];
     };
-    let (words, scales, biases) = quantize(affine, tensor.float, numbers);
-    let words = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    vec![words, floats(&scales), floats(&biases)]
-}
-
-fn quantize(affine: Affine, float: Float, numbers: &[f32]) -> (Vec<u32>, Vec<f32>, Vec<f32>) {
-    let groups = numbers.len() / affine.group_size();
-    let mut words = vec![0; affine.words(numbers.len())];
-    let (mut scales, mut biases) = (vec![0.0; groups], vec![0.0; groups]);
-    affine.quantize(float, numbers, &mut words, &mut scales, &mut biases);
-    (words, scales, biases)
+    let packed = format.quantize(tensor.float, numbers);
+    let words = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    match packed.scales {
+        Scales::Affine { scales, biases } => vec![words, floats(&scales), floats(&biases)],
+        Scales::Floating(scales) => vec![words, scales],
+    }
 }
 
 /// Every file under `dir` with its size.
@@ -332,9 +327,9 @@ fn metadata(
     let original_bytes: usize = plan.tensors.iter().map(|tensor| tensor.source.bytes()).sum();
     let dtype = crate::write::float_name(plan);
     for (key, value) in [
-        ("bits", json!(plan.affine.bits())),
-        ("group_size", json!(plan.affine.group_size())),
-        ("mode", json!("affine")),
+        ("bits", json!(plan.format.bits())),
+        ("group_size", json!(plan.format.group_size())),
+        ("mode", json!(plan.format.mode())),
         ("float_dtype", json!(dtype)),
         ("actual_size_mb", json!(size_mb)),
         ("original_size_mb", json!(original_bytes as f64 / (1 << 20) as f64)),

@@ -5,7 +5,7 @@
 //! reason.
 
 pub use mlxq_kernels::float::Float;
-pub use mlxq_kernels::quant::Affine;
+pub use mlxq_kernels::quant::Format;
 
 use crate::layout::{Claim, Claims, Part, Role};
 use crate::tensor::{Dtype, TensorInfo, TensorSource};
@@ -14,8 +14,8 @@ use crate::{CheckpointError, Purpose};
 /// What the user asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipe {
-    /// Bits and group size of quantized weights.
-    pub affine: Affine,
+    /// The format of quantized weights.
+    pub format: Format,
     /// The format of everything else, and of scales and biases; `None`: float16 for float32
     /// sources, else the source's.
     pub float: Option<Float>,
@@ -31,7 +31,7 @@ pub struct PlannedTensor {
     /// The format of its numbers, or of its scales and biases.
     pub float: Float,
     /// How it is packed; `None` if it stays in float.
-    pub affine: Option<Affine>,
+    pub format: Option<Format>,
     /// Why a matrix is not packed; `None` for packed ones and for vectors.
     pub kept: Option<&'static str>,
 }
@@ -41,17 +41,22 @@ impl PlannedTensor {
     pub fn outputs(&self) -> Vec<TensorInfo> {
         let TensorInfo { shape, .. } = &self.source;
         let info = |name: String, dtype, shape| TensorInfo { name, dtype, shape };
-        let Some(affine) = self.affine else {
+        let Some(format) = self.format else {
             return vec![info(self.target.clone(), self.float.into(), shape.clone())];
         };
         let module = self.target.strip_suffix(".weight").unwrap_or(&self.target);
-        let words = vec![shape[0], affine.words(shape[1])];
-        let groups = vec![shape[0], shape[1] / affine.group_size()];
-        vec![
-            info(self.target.clone(), Dtype::U32, words),
-            info(format!("{module}.scales"), self.float.into(), groups.clone()),
-            info(format!("{module}.biases"), self.float.into(), groups),
-        ]
+        let words = vec![shape[0], format.words(shape[1])];
+        let groups = vec![shape[0], shape[1] / format.group_size()];
+        let words = info(self.target.clone(), Dtype::U32, words);
+        let scales = format!("{module}.scales");
+        match format {
+            Format::Affine(_) => vec![
+                words,
+                info(scales, self.float.into(), groups.clone()),
+                info(format!("{module}.biases"), self.float.into(), groups),
+            ],
+            Format::Floating(_) => vec![words, info(scales, Dtype::U8, groups)],
+        }
     }
 }
 
@@ -60,8 +65,8 @@ impl PlannedTensor {
 pub struct ConversionPlan {
     /// What becomes of every used tensor.
     pub tensors: Vec<PlannedTensor>,
-    /// Bits and group size of the packed ones.
-    pub affine: Affine,
+    /// The format of the packed ones.
+    pub format: Format,
 }
 
 impl ConversionPlan {
@@ -72,7 +77,7 @@ impl ConversionPlan {
 
     /// Number of parameters that are packed.
     pub fn quantized_parameters(&self) -> usize {
-        let packed = self.tensors.iter().filter(|tensor| tensor.affine.is_some());
+        let packed = self.tensors.iter().filter(|tensor| tensor.format.is_some());
         packed.map(|tensor| tensor.source.elements()).sum()
     }
 
@@ -94,7 +99,7 @@ impl ConversionPlan {
 
     /// The size in words: so many packed bits, so many plain bytes.
     pub fn arithmetic(&self) -> String {
-        let packed = self.tensors.iter().filter(|tensor| tensor.affine.is_some());
+        let packed = self.tensors.iter().filter(|tensor| tensor.format.is_some());
         let bytes = packed.flat_map(PlannedTensor::outputs).map(|info| info.bytes()).sum::<usize>();
         let quantized = self.quantized_parameters();
         format!(
@@ -124,11 +129,11 @@ impl Recipe {
             let info = info.ok_or_else(|| CheckpointError::missing_tensor(&claim.source))?;
             tensors.push(self.tensor(claim, info, claims.prefix(), purpose)?);
         }
-        if tensors.iter().all(|tensor| tensor.affine.is_none()) {
-            let reason = format!("no matrix fits groups of {}", self.affine.group_size());
+        if tensors.iter().all(|tensor| tensor.format.is_none()) {
+            let reason = format!("no matrix fits groups of {}", self.format.group_size());
             return Err(CheckpointError::tensor("*", reason));
         }
-        Ok(ConversionPlan { tensors, affine: self.affine })
+        Ok(ConversionPlan { tensors, format: self.format })
     }
 
     fn tensor(
@@ -154,7 +159,7 @@ impl Recipe {
                 claim.name.clone()
             },
             float: self.float.unwrap_or(if float == Float::F32 { Float::F16 } else { float }),
-            affine: (claim.part == Part::Weight && kept.is_none()).then_some(self.affine),
+            format: (claim.part == Part::Weight && kept.is_none()).then_some(self.format),
             kept: kept.filter(|_| info.shape.len() > 1),
             source: info.clone(),
         })
@@ -165,7 +170,7 @@ impl Recipe {
             (Role::Norm, _) => Some("a normalization"),
             (Role::Head, _) => Some("a head, kept in float"),
             (Role::Linear | Role::Embedding, [_, columns]) => {
-                let fits = columns.is_multiple_of(self.affine.group_size());
+                let fits = columns.is_multiple_of(self.format.group_size());
                 // mlx-embeddings leaves out matrices whose size is no multiple of 64.
                 let whole = info.elements().is_multiple_of(64);
                 (!fits || !whole).then_some("its last dimension is no whole number of groups")
@@ -188,7 +193,7 @@ mod tests {
             },
             target: "a.weight".into(),
             float: Float::F16,
-            affine: Affine::new(bits, group_size),
+            format: Format::new("affine", Some(bits), Some(group_size)).ok(),
             kept: None,
         }
     }
@@ -197,8 +202,8 @@ mod tests {
     #[test]
     fn sizes_add_up() {
         let tensors = vec![planned([768, 768], 8, 64)];
-        let affine = Affine::new(8, 64).expect("a format");
-        let plan = ConversionPlan { tensors, affine };
+        let format = Format::new("affine", None, None).expect("a format");
+        let plan = ConversionPlan { tensors, format };
         assert_eq!(plan.tensor_bytes(), 768 * 768 * 17 / 16);
         assert_eq!(plan.bits_per_weight(), 8.5);
         assert_eq!(planned([4, 64], 3, 32).outputs()[0].shape, [4, 6]);

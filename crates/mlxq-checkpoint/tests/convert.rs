@@ -12,7 +12,7 @@ use mlxq_checkpoint::{
     convert,
 };
 use mlxq_kernels::float::Float;
-use mlxq_kernels::quant::Affine;
+use mlxq_kernels::quant::{Format, Packed, Scales};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -145,7 +145,7 @@ impl Toy {
         watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Converted, CheckpointError> {
         let checkpoint = Checkpoint::open(&self.source())?;
-        let affine = Affine::new(8, 64).expect("a format");
+        let format = Format::new("affine", None, None).expect("a format");
         let mut metadata = Map::new();
         metadata.insert("quantization".to_owned(), json!({"target_size_mb": 2.0}));
         let request = ConvertRequest {
@@ -153,7 +153,7 @@ impl Toy {
             layout: &TOY,
             layers: 1,
             target,
-            recipe: Recipe { affine, float },
+            recipe: Recipe { format, float },
             replace: true,
             base_model: None,
             metadata,
@@ -297,7 +297,7 @@ fn the_packed_weights_restore_the_source() {
     let toy = Toy::new(&tensors());
     toy.convert().expect("converted");
     let folder = Checkpoint::open(&toy.target()).expect("a checkpoint");
-    let affine =
+    let format =
         folder.quantization().and_then(|q| q.module("bert.layer.0.dense")).expect("packed");
     let read = |name: &str| {
         let mut bytes = Vec::new();
@@ -319,7 +319,9 @@ fn the_packed_weights_restore_the_source() {
     let scales = floats("bert.layer.0.dense.scales");
     let mut values = vec![0.0; 48 * 64];
     let biases = floats("bert.layer.0.dense.biases");
-    affine.dequantize(Float::F16, &words, &scales, &biases, &mut values);
+    let packed =
+        Packed { format, words, scales: Scales::Affine { scales: scales.clone(), biases } };
+    packed.restore(Float::F16, 0, &mut values);
     let all = tensors();
     for (i, (value, weight)) in values.iter().zip(&all[3].2).enumerate() {
         let step = scales[i / 64].abs();
@@ -458,8 +460,8 @@ fn the_plan_of_a_known_model_has_the_known_size() {
     let source = MiniLm::new();
     assert_eq!(source.0.len(), 103);
     let claims = BERT.claim(&source, 6, Purpose::Embedding).expect("complete");
-    let affine = Affine::new(8, 64).expect("a format");
-    let plan = Recipe { affine, float: None }.plan(&claims, &source, Purpose::Embedding);
+    let format = Format::new("affine", None, None).expect("a format");
+    let plan = Recipe { format, float: None }.plan(&claims, &source, Purpose::Embedding);
     let plan = plan.expect("a plan");
     let pooler = 384 * 384;
     assert_eq!(plan.parameters(), 22_713_216);

@@ -252,7 +252,7 @@ fn shared_cases(root: &Path) -> Vec<(FileSpec, usize, Counts)> {
     };
     let score = |place| TargetColumn::Score(ColumnRef::Index(place));
     let spec = |path: &str, columns| FileSpec { columns, ..labelled(root.join(path)) };
-    let tsv = Some(mlxq_eval::data::Format::Tsv);
+    let tsv = Some(mlxq_eval::data::FileFormat::Tsv);
     vec![
         (
             FileSpec { format: tsv, ..spec("stsb/sts-dev.csv", index(5, Some(6), score(4))) },

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use mlxq_checkpoint::recipe::Format;
+
 /// The folder of records and logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
@@ -61,9 +63,13 @@ fn file_name(name: &str) -> String {
     name.replace(['/', '\\'], "__")
 }
 
-/// The folder of a converted model: `<name>-mlx-q<bits>`.
-pub fn folder_name(model: &str, bits: u32) -> String {
-    format!("{}-mlx-q{bits}", file_name(model))
+/// The folder of a converted model: `<name>-mlx-q<bits>` for affine, else `<name>-mlx-<mode>`.
+pub fn folder_name(model: &str, format: &Format) -> String {
+    let suffix = match format {
+        Format::Affine(affine) => format!("q{}", affine.bits()),
+        Format::Floating(floating) => floating.name().to_owned(),
+    };
+    format!("{}-mlx-{suffix}", file_name(model))
 }
 
 #[cfg(test)]
@@ -82,7 +88,9 @@ mod tests {
             text(places.test_results("m", 8)),
             "/x/mlx_conversion/test_results/m_8bit_results.json"
         );
-        assert_eq!(folder_name("org/m", 4), "org__m-mlx-q4");
+        let folder = |mode| Format::new(mode, None, None).map(|f| folder_name("org/m", &f));
+        assert_eq!(folder("affine").as_deref(), Ok("org__m-mlx-q8"));
+        assert_eq!(folder("mxfp4").as_deref(), Ok("org__m-mlx-mxfp4"));
         assert_eq!(Places::new(Some("".into())), Places::new(None));
     }
 }

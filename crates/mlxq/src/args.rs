@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use mlxq_pipeline::Format;
 
 /// Turns HuggingFace models into quantized MLX format and proves what that cost.
 ///
@@ -50,17 +51,20 @@ pub(crate) struct ConvertArguments {
     /// Folder to write; it must not exist
     #[arg(long, value_name = "OUT", requires = "hf_path", conflicts_with = "config")]
     pub(crate) mlx_path: Option<PathBuf>,
-    /// Bits per weight: 2, 3, 4, 5, 6 or 8
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub(crate) q_bits: u32,
-    /// Weights per scale: 32, 64 or 128
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub(crate) q_group_size: usize,
+    /// Quantization mode
+    #[arg(long, value_name = "MODE", default_value = "affine", value_parser = Format::MODES)]
+    pub(crate) q_mode: String,
+    /// Bits per weight: 2, 3, 4, 5, 6 or 8 [default: 8, or the mode's only one]
+    #[arg(long, value_name = "N")]
+    pub(crate) q_bits: Option<u32>,
+    /// Weights per scale: 32, 64 or 128 [default: 64, or the mode's only one]
+    #[arg(long, value_name = "N")]
+    pub(crate) q_group_size: Option<usize>,
     /// Format of everything that is not quantized [default: float16 for float32 sources]
     #[arg(long, value_name = "DTYPE", value_parser = ["float16", "bfloat16", "float32"])]
     pub(crate) dtype: Option<String>,
     /// Configuration file or glob, instead of --hf-path; may be repeated
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hf_path", "q_bits", "q_group_size", "dtype"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hf_path", "q_mode", "q_bits", "q_group_size", "dtype"])]
     pub(crate) config: Vec<String>,
     /// Only the model of that name
     #[arg(long, value_name = "NAME", requires = "config")]

@@ -10,7 +10,7 @@ pub(crate) fn model_card(
     base_model: Option<&str>,
     plan: &ConversionPlan,
 ) -> String {
-    let bits = plan.affine.bits();
+    let bits = plan.format.bits();
     let mut card = format!("---\nlibrary_name: mlx\ntags:\n- mlx\n- quantized\n- {bits}-bit\n");
     let licence = source.and_then(licence);
     if let Some(licence) = licence {
@@ -21,8 +21,9 @@ pub(crate) fn model_card(
         card.push_str(&format!("base_model: {}\n", serde_json::Value::from(base)));
     }
     card.push_str(&format!(
-        "---\n\nConverted by mlxq: affine, {bits} bits, groups of {}, the rest in {}.\n",
-        plan.affine.group_size(),
+        "---\n\nConverted by mlxq: {}, {bits} bits, groups of {}, the rest in {}.\n",
+        plan.format.mode(),
+        plan.format.group_size(),
         float_name(plan),
     ));
     card

@@ -24,9 +24,9 @@ pub(crate) fn converted_config(
         source.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     config.remove("_name_or_path");
     let block = json!({
-        "group_size": plan.affine.group_size(),
-        "bits": plan.affine.bits(),
-        "mode": "affine",
+        "group_size": plan.format.group_size(),
+        "bits": plan.format.bits(),
+        "mode": plan.format.mode(),
     });
     config.insert("quantization".to_owned(), block.clone());
     config.insert("quantization_config".to_owned(), block);

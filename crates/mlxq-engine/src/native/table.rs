@@ -1,7 +1,7 @@
 //! Lookup tables whose rows stay as the checkpoint stores them.
 
 use mlxq_kernels::float::Float;
-use mlxq_kernels::quant::Affine;
+use mlxq_kernels::quant::Packed;
 
 /// A table `[rows, width]`; rows are decoded when they are looked up.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Table {
 #[derive(Debug)]
 enum Rows {
     Float { float: Float, bytes: Vec<u8> },
-    Affine { affine: Affine, words: Vec<u32>, scales: Vec<f32>, biases: Vec<f32> },
+    Packed(Packed),
 }
 
 impl Table {
@@ -23,14 +23,8 @@ impl Table {
     }
 
     /// A quantized table.
-    pub(super) fn affine(
-        width: usize,
-        affine: Affine,
-        words: Vec<u32>,
-        scales: Vec<f32>,
-        biases: Vec<f32>,
-    ) -> Self {
-        Self { width, rows: Rows::Affine { affine, words, scales, biases } }
+    pub(super) fn packed(width: usize, packed: Packed) -> Self {
+        Self { width, rows: Rows::Packed(packed) }
     }
 
     /// Length of each row.
@@ -40,16 +34,12 @@ impl Table {
 
     /// Decodes row `row` into `out [width]`.
     pub(super) fn read(&self, row: usize, out: &mut [f32]) {
-        let part = |per_row: usize| row * per_row..(row + 1) * per_row;
         match &self.rows {
             Rows::Float { float, bytes } => {
-                float.decode(&bytes[part(self.width * float.size())], out)
+                let bytes_per_row = self.width * float.size();
+                float.decode(&bytes[row * bytes_per_row..(row + 1) * bytes_per_row], out);
             }
-            Rows::Affine { affine, words, scales, biases } => {
-                let groups = part(self.width / affine.group_size());
-                let words = &words[part(affine.words(self.width))];
-                affine.dequantize(Float::F32, words, &scales[groups.clone()], &biases[groups], out);
-            }
+            Rows::Packed(packed) => packed.restore(Float::F32, row * self.width, out),
         }
     }
 }

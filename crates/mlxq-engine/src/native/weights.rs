@@ -4,7 +4,7 @@ use mlxq_checkpoint::tensor::{Dtype, TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
 use mlxq_kernels::gemm::PackedMatrix;
-use mlxq_kernels::quant::Affine;
+use mlxq_kernels::quant::{Format, Packed, Scales};
 use mlxq_models::{ModelError, Weights, expect_shape};
 
 use super::ops::{Linear, NativeOps, Norm};
@@ -20,19 +20,10 @@ pub(super) struct NativeWeights<'a> {
     pub(super) prefix: &'a str,
 }
 
-/// A quantized matrix as stored.
-struct Packed {
-    affine: Affine,
-    words: Vec<u32>,
-    scales: Vec<f32>,
-    biases: Vec<f32>,
-}
-
 impl Weights<NativeOps> for NativeWeights<'_> {
     fn embedding(&self, path: &str, shape: [usize; 2]) -> Result<Table, ModelError> {
         if let Some(packed) = self.packed(path, shape)? {
-            let Packed { affine, words, scales, biases } = packed;
-            return Ok(Table::affine(shape[1], affine, words, scales, biases));
+            return Ok(Table::packed(shape[1], packed));
         }
         let name = format!("{path}.weight");
         let info = expect_shape(self.source, &name, &shape)?;
@@ -42,7 +33,11 @@ impl Weights<NativeOps> for NativeWeights<'_> {
 
     fn linear(&self, path: &str, shape: [usize; 2]) -> Result<Linear, ModelError> {
         let weight = match self.packed(path, shape)? {
-            Some(packed) => packed.unpack(shape),
+            Some(packed) => {
+                let mut weight = vec![0.0; shape[0] * shape[1]];
+                packed.restore(Float::F32, 0, &mut weight);
+                weight
+            }
             None => self.numbers(&format!("{path}.weight"), &shape)?,
         };
         let bias = format!("{path}.bias");
@@ -89,32 +84,33 @@ impl NativeWeights<'_> {
             return Ok(None);
         }
         let words = format!("{path}.weight");
-        let affine = self
+        let format = self
             .quantization
             .and_then(|quantization| quantization.module(&format!("{}{path}", self.prefix)))
             .ok_or_else(|| CheckpointError::unexplained_scales(&scales))?;
         let [rows, columns] = shape;
-        let info = expect_shape(self.source, &words, &[rows, affine.words(columns)])?;
-        if info.dtype != Dtype::U32 {
-            return Err(ModelError::Unsupported { key: words, value: format!("{:?}", info.dtype) });
+        let bytes = self.typed(&words, &[rows, format.words(columns)], Dtype::U32)?;
+        let groups = [rows, columns / format.group_size()];
+        let scales = match format {
+            Format::Affine(_) => Scales::Affine {
+                scales: self.numbers(&scales, &groups)?,
+                biases: self.numbers(&format!("{path}.biases"), &groups)?,
+            },
+            Format::Floating(_) => Scales::Floating(self.typed(&scales, &groups, Dtype::U8)?),
+        };
+        let words = bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        Ok(Some(Packed { format, words, scales }))
+    }
+
+    /// The bytes of a tensor that must have this shape and type.
+    fn typed(&self, name: &str, shape: &[usize], dtype: Dtype) -> Result<Vec<u8>, ModelError> {
+        let info = expect_shape(self.source, name, shape)?;
+        if info.dtype != dtype {
+            let value = format!("{:?}", info.dtype);
+            return Err(ModelError::Unsupported { key: name.to_owned(), value });
         }
         let mut bytes = Vec::new();
-        self.source.read(&words, &mut bytes)?;
-        let groups = [rows, columns / affine.group_size()];
-        Ok(Some(Packed {
-            affine,
-            words: bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect(),
-            scales: self.numbers(&scales, &groups)?,
-            biases: self.numbers(&format!("{path}.biases"), &groups)?,
-        }))
-    }
-}
-
-impl Packed {
-    /// The matrix in f32, without rounding to the stored format.
-    fn unpack(&self, shape: [usize; 2]) -> Vec<f32> {
-        let mut values = vec![0.0; shape[0] * shape[1]];
-        self.affine.dequantize(Float::F32, &self.words, &self.scales, &self.biases, &mut values);
-        values
+        self.source.read(name, &mut bytes)?;
+        Ok(bytes)
     }
 }

@@ -9,7 +9,7 @@ mod spec;
 
 use std::path::Path;
 
-pub use spec::{ColumnRef, Columns, Dataset, FileSpec, Format, Row, Target, TargetColumn};
+pub use spec::{ColumnRef, Columns, Dataset, FileFormat, FileSpec, Row, Target, TargetColumn};
 
 use crate::EvalError;
 
@@ -45,10 +45,10 @@ struct Records {
 pub fn read(spec: &FileSpec) -> Result<Dataset, EvalError> {
     let before = open::regular(&spec.path)?;
     let records = match format_of(spec)? {
-        Format::Csv => delimited::read(spec, b',', true)?,
-        Format::Tsv => delimited::read(spec, b'\t', false)?,
-        Format::Jsonl => jsonl::read(spec)?,
-        Format::Parquet => parquet::read(spec)?,
+        FileFormat::Csv => delimited::read(spec, b',', true)?,
+        FileFormat::Tsv => delimited::read(spec, b'\t', false)?,
+        FileFormat::Jsonl => jsonl::read(spec)?,
+        FileFormat::Parquet => parquet::read(spec)?,
     };
     if open::regular(&spec.path)? != before {
         return Err(EvalError::file(&spec.path, "has changed while it was read"));
@@ -64,17 +64,17 @@ fn wanted(spec: &FileSpec) -> Vec<&ColumnRef> {
 }
 
 /// The format asked for, else by the file's ending, `.gz` not counted.
-fn format_of(spec: &FileSpec) -> Result<Format, EvalError> {
+fn format_of(spec: &FileSpec) -> Result<FileFormat, EvalError> {
     if let Some(format) = spec.format {
         return Ok(format);
     }
     let name = spec.path.to_string_lossy().to_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     match Path::new(name).extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => Ok(Format::Csv),
-        Some("tsv" | "tab") => Ok(Format::Tsv),
-        Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
-        Some("parquet") => Ok(Format::Parquet),
+        Some("csv") => Ok(FileFormat::Csv),
+        Some("tsv" | "tab") => Ok(FileFormat::Tsv),
+        Some("jsonl" | "ndjson") => Ok(FileFormat::Jsonl),
+        Some("parquet") => Ok(FileFormat::Parquet),
         _ => Err(EvalError::file(
             &spec.path,
             "its ending names no format; give `format`: csv, tsv, jsonl or parquet",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// How a data file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum FileFormat {
     /// Comma-separated, quoted as RFC 4180 says.
     Csv,
     /// Tab-separated, without quoting unless asked for (GLUE's habit).
@@ -51,7 +51,7 @@ pub struct FileSpec {
     /// The file; a name ending in `.gz` is unpacked.
     pub path: PathBuf,
     /// How it is written; `None`: by its ending.
-    pub format: Option<Format>,
+    pub format: Option<FileFormat>,
     /// Whether the first line names the columns; `None`: exactly when a column is given by name.
     pub header: Option<bool>,
     /// One byte between fields; `None`: by format.

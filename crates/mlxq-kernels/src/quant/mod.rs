@@ -1,6 +1,10 @@
 //! Quantization formats as MLX defines them.
 
 mod affine;
+mod floating;
+mod format;
 mod packing;
 
 pub use affine::Affine;
+pub use floating::Floating;
+pub use format::{Format, Packed, Scales};

@@ -53,6 +53,7 @@ pub(super) struct Model {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Quantization {
+    pub(super) mode: Option<String>,
     pub(super) bits: Option<u32>,
     pub(super) group_size: Option<usize>,
     pub(super) dtype: Option<String>,

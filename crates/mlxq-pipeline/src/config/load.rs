@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
-use mlxq_checkpoint::recipe::{Affine, Float, Recipe};
-use mlxq_eval::data::{ColumnRef, Columns, FileSpec, Format, TargetColumn};
+use mlxq_checkpoint::recipe::{Float, Format, Recipe};
+use mlxq_eval::data::{ColumnRef, Columns, FileFormat, FileSpec, TargetColumn};
 use mlxq_eval::gate::SizeRule;
 use mlxq_hub::Source;
 use serde_saphyr::Spanned;
@@ -228,10 +228,10 @@ impl Reader<'_> {
             _ => return Err("`columns` need either `label` or `score`".to_owned()),
         };
         let format = dataset.format.as_deref().map(|name| match name {
-            "csv" => Ok(Format::Csv),
-            "tsv" => Ok(Format::Tsv),
-            "jsonl" => Ok(Format::Jsonl),
-            "parquet" => Ok(Format::Parquet),
+            "csv" => Ok(FileFormat::Csv),
+            "tsv" => Ok(FileFormat::Tsv),
+            "jsonl" => Ok(FileFormat::Jsonl),
+            "parquet" => Ok(FileFormat::Parquet),
             other => Err(format!("format `{other}` is none of csv, tsv, jsonl, parquet")),
         });
         let delimiter = dataset.delimiter.as_deref().map(|text| match text.as_bytes() {
@@ -273,12 +273,8 @@ fn column(column: file::Column) -> ColumnRef {
 }
 
 fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates), String> {
-    let (bits, group_size) =
-        (quantization.bits.unwrap_or(8), quantization.group_size.unwrap_or(64));
-    let affine = Affine::new(bits, group_size).ok_or_else(|| {
-        let (all_bits, sizes) = (Affine::BITS, Affine::GROUP_SIZES);
-        format!("bits {bits} with group_size {group_size}: bits are {all_bits:?}, groups {sizes:?}")
-    })?;
+    let mode = quantization.mode.as_deref().unwrap_or("affine");
+    let format = Format::new(mode, quantization.bits, quantization.group_size)?;
     let float = match quantization.dtype.as_deref() {
         // The original's presets say int8, which names the codes and not the rest.
         None | Some("int8") => None,
@@ -305,7 +301,7 @@ fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates),
         target_size_mb,
         size_rule,
     };
-    Ok((Recipe { affine, float }, gates))
+    Ok((Recipe { format, float }, gates))
 }
 
 /// The float format called `name`, as configurations and mlx_lm name them.
@@ -404,7 +400,7 @@ mod tests {
             (MODEL.replace("semantic-similarity", "cooking"), 4, "cooking"),
             (format!("{MODEL}    name: n\n"), 6, "name"),
             (format!("{MODEL}{}", DATA.replace("  d:", "  e:")), 2, "benchmark `d`"),
-            (format!("{MODEL}    quantization: {{bits: 7}}\n"), 6, "bits 7"),
+            (format!("{MODEL}    quantization: {{bits: 7}}\n"), 6, "7 bits"),
             (format!("{MODEL}    quantization: {{bits: \"x\"}}\n"), 6, ""),
             (format!("{MODEL}    quantization: {{max_accuracy_drop: .nan}}\n"), 6, "NaN"),
             (format!("{MODEL}\tx: 1\n"), 6, ""),

@@ -250,7 +250,7 @@ fn compare(
     Ok(Comparison {
         model: inputs.model.name.clone(),
         dataset: inputs.dataset.key.clone(),
-        bits: inputs.model.recipe.affine.bits(),
+        bits: inputs.model.recipe.format.bits(),
         is_similarity: inputs.model.task == Task::Similarity,
         torch: torch_side,
         torch_missing: torch.as_ref().err().cloned(),
@@ -309,8 +309,8 @@ fn expected_words(recipe: Recipe, source: &Path) -> Result<String, PipelineError
     let mb = plan.tensor_bytes() as f64 / f64::from(1 << 20);
     Ok(format!(
         "{} bits in groups of {} take {mb:.2} MB ({}), and the tokenizer's files",
-        recipe.affine.bits(),
-        recipe.affine.group_size(),
+        recipe.format.bits(),
+        recipe.format.group_size(),
         plan.arithmetic()
     ))
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use mlxq_checkpoint::recipe::{Affine, Recipe};
+use mlxq_checkpoint::recipe::{Format, Recipe};
 use mlxq_checkpoint::{
     Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, already_converted,
     convert,
@@ -33,31 +33,39 @@ pub struct ConvertSettings {
     pub hub_cache: Option<PathBuf>,
 }
 
+/// How one folder is to be quantized, as the user writes it.
+#[derive(Debug, Clone, Copy)]
+pub struct FormatChoice<'a> {
+    /// `affine`, `mxfp4`, `mxfp8` or `nvfp4`.
+    pub mode: &'a str,
+    /// Bits per weight; `None`: the mode's default.
+    pub bits: Option<u32>,
+    /// Weights per scale; `None`: the mode's default.
+    pub group_size: Option<usize>,
+    /// Format of everything that is not quantized; `None`: by the source.
+    pub dtype: Option<&'a str>,
+}
+
 /// Converts the checkpoint `source` to the folder `target`; with `dry_run` only says what it would
 /// write.
 ///
 /// # Errors
-/// When bits and group size are no format, the checkpoint is wrong, or the folder cannot be written.
+/// When the choice is no format, the checkpoint is wrong, or the folder cannot be written.
 pub fn convert_folder(
     source: &Path,
     target: &Path,
-    (bits, group_size, dtype): (u32, usize, Option<&str>),
+    choice: FormatChoice,
     dry_run: bool,
     reporter: &dyn Reporter,
 ) -> Result<(), PipelineError> {
-    let affine = Affine::new(bits, group_size).ok_or_else(|| {
-        PipelineError::Usage(format!(
-            "{bits} bits in groups of {group_size} are no format of MLX: bits are {:?}, groups {:?}",
-            Affine::BITS,
-            Affine::GROUP_SIZES
-        ))
-    })?;
+    let FormatChoice { mode, bits, group_size, dtype } = choice;
+    let format = Format::new(mode, bits, group_size).map_err(PipelineError::Usage)?;
     let float = dtype.map(crate::config::float).transpose().map_err(PipelineError::Usage)?;
     let job = Job {
         name: &folder_title(source),
         source,
         target,
-        recipe: Recipe { affine, float },
+        recipe: Recipe { format, float },
         hf_name: None,
         target_size_mb: None,
         replace: false,
@@ -130,7 +138,7 @@ pub(crate) fn selected<'c>(
 
 /// The folder of the converted model.
 pub(crate) fn target_of(model: &ModelConfig, output_dir: &Path) -> PathBuf {
-    output_dir.join(folder_name(&model.name, model.recipe.affine.bits()))
+    output_dir.join(folder_name(&model.name, &model.recipe.format))
 }
 
 /// Converts one model and returns its record.
@@ -256,18 +264,19 @@ impl Job<'_> {
     /// The conversion as a command for one folder.
     fn command(&self) -> String {
         format!(
-            "mlxq convert --hf-path '{}' --mlx-path '{}' --q-bits {} --q-group-size {}",
+            "mlxq convert --hf-path '{}' --mlx-path '{}' --q-mode {} --q-bits {} --q-group-size {}",
             self.source.display(),
             self.target.display(),
-            self.recipe.affine.bits(),
-            self.recipe.affine.group_size(),
+            self.recipe.format.mode(),
+            self.recipe.format.bits(),
+            self.recipe.format.group_size(),
         )
     }
 
     /// What `conversion_metadata.json` says beyond what the conversion finds out.
     fn metadata(&self) -> Result<Map<String, Value>, PipelineError> {
         let fingerprint = mlxq_hub::fingerprint(self.source)?;
-        let bits = self.recipe.affine.bits();
+        let bits = self.recipe.format.bits();
         let known = json!({
             "model_name": self.name,
             "hf_name": self.hf_name,

@@ -94,7 +94,7 @@ pub fn test_models(
             class = class.and(cell_class);
             results.insert(dataset.key.clone(), result);
         }
-        let bits = model.recipe.affine.bits();
+        let bits = model.recipe.format.bits();
         let one = json!({model.name.clone(): results.clone()});
         write_json(&settings.places.test_results(&model.name, bits), &one)?;
         summary.insert(model.name.clone(), Value::Object(results));

@@ -1,6 +1,8 @@
 //! `mlxq convert`: one folder, or the models of configuration files.
 
-use mlxq_pipeline::{ConvertSettings, ExitClass, Places, config, convert_folder, convert_models};
+use mlxq_pipeline::{
+    ConvertSettings, ExitClass, FormatChoice, Places, config, convert_folder, convert_models,
+};
 
 use crate::args::ConvertArguments;
 use crate::command::{hub_cache, pipeline_failure, temp_dir};
@@ -11,8 +13,13 @@ use crate::printer::Printer;
 pub(crate) fn run(arguments: &ConvertArguments, printer: &Printer) -> Done {
     match (&arguments.hf_path, &arguments.mlx_path) {
         (Some(source), Some(target)) => {
-            let format = (arguments.q_bits, arguments.q_group_size, arguments.dtype.as_deref());
-            convert_folder(source, target, format, arguments.dry_run, printer)
+            let choice = FormatChoice {
+                mode: &arguments.q_mode,
+                bits: arguments.q_bits,
+                group_size: arguments.q_group_size,
+                dtype: arguments.dtype.as_deref(),
+            };
+            convert_folder(source, target, choice, arguments.dry_run, printer)
                 .map_err(pipeline_failure)?;
             Ok(ExitClass::Done)
         }

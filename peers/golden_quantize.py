@@ -1,7 +1,7 @@
-"""Writes fixtures/mlx-affine.json: what mx.quantize gives on the CPU, as bits.
+"""Writes fixtures/mlx-quantize.json: what mx.quantize gives on the CPU, as bits.
 
 The inputs are written beside the results, so that the test depends on no generator.
-Usage: python peers/golden_affine.py fixtures/mlx-affine.json
+Usage: python peers/golden_quantize.py fixtures/mlx-quantize.json
 """
 
 import json
@@ -38,6 +38,12 @@ def inputs():
         rng.normal(1000, 0.5, 128),
         np.ldexp(1.0, rng.integers(-14, 14, 128)),
         np.where(np.arange(128) % 2 == 0, 6e-5, 5.9e-8),
+        # Half-way between fp4 values; just above the largest of a scale; far too small; far too large.
+        np.tile([6, 0.25, -0.25, 0.75, 1.25, -1.75, 2.5, -2.5, 3.5, 5, -5, 0.2, -0.1, 4, -6, 0.5], 8) * 4,
+        np.where(np.arange(128) % 16 == 0, 6.0 * 2.0 ** (np.arange(128) // 16) * (1 + 2.0 ** -7), 0.3),
+        np.where(np.arange(128) % 32 == 5, 449.0, rng.normal(0, 20, 128)),
+        rng.normal(0, 1e-39, 128),
+        rng.normal(0, 5e3, 128),
     ]
     return np.stack(rows).astype(np.float32)
 
@@ -54,6 +60,7 @@ def main(path):
                 restored = mx.dequantize(words, scales, biases, group_size=group, bits=width)
                 cases.append({
                     "float": name,
+                    "mode": "affine",
                     "bits": width,
                     "group_size": group,
                     "words": np.array(words).reshape(-1).tolist(),
@@ -62,6 +69,16 @@ def main(path):
                     # The restored numbers would be most of the file: their sum as integers stands for them.
                     "restored_sum": sum(bits(restored)),
                 })
+        for mode in ("mxfp4", "mxfp8", "nvfp4"):
+            words, scales = mx.quantize(weights, mode=mode)
+            restored = mx.dequantize(words, scales, mode=mode, dtype=dtype)
+            cases.append({
+                "float": name,
+                "mode": mode,
+                "words": np.array(words).reshape(-1).tolist(),
+                "scales": np.array(scales).reshape(-1).tolist(),
+                "restored_sum": sum(bits(restored)),
+            })
     document = {
         "source": f"mx.quantize and mx.dequantize of mlx {mx.__version__}, CPU; numbers as f32 bits",
         "inputs": {name: bits(mx.array(source).astype(dtype)) for name, dtype in DTYPES.items()},

@@ -1,0 +1,232 @@
+//! MLX's floating-point modes: small floats that share a scale of eight bits per group, without bias.
+//!
+//! mxfp4 and mxfp8 follow the OCP Microscaling formats (v1.0) with a power of two as scale (E8M0), nvfp4
+//! has an E4M3 scale for 16 values. The arithmetic is that of mlx 0.32.4 on the CPU, operation by
+//! operation, where it differs from those texts: scales round up, ties of fp4 go towards zero, negative
+//! values that round to zero lose their sign, and the byte of a scale below 2^-127 wraps.
+
+use super::packing;
+use crate::float::Float;
+
+/// A floating-point mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Floating {
+    /// E2M1 elements, E8M0 scale of 32.
+    Mxfp4,
+    /// E4M3 elements, E8M0 scale of 32.
+    Mxfp8,
+    /// E2M1 elements, E4M3 scale of 16.
+    Nvfp4,
+}
+
+/// The values of the sixteen E2M1 codes.
+const E2M1: [f32; 16] =
+    [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
+
+impl Floating {
+    /// All modes.
+    pub const ALL: [Self; 3] = [Self::Mxfp4, Self::Mxfp8, Self::Nvfp4];
+
+    /// The mode's name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mxfp4 => "mxfp4",
+            Self::Mxfp8 => "mxfp8",
+            Self::Nvfp4 => "nvfp4",
+        }
+    }
+
+    /// Bits per element.
+    pub fn bits(self) -> u32 {
+        if self == Self::Mxfp8 { 8 } else { 4 }
+    }
+
+    /// Elements per scale.
+    pub fn group_size(self) -> usize {
+        if self == Self::Nvfp4 { 16 } else { 32 }
+    }
+
+    /// Quantizes whole groups of `values`, numbers of the format `float`, as `mx.quantize` without a
+    /// global scale. `words` holds the elements, `scales` one byte per group.
+    pub(super) fn quantize(
+        self,
+        float: Float,
+        values: &[f32],
+        words: &mut [u32],
+        scales: &mut [u8],
+    ) {
+        let size = self.group_size();
+        let mut codes = [0; 32];
+        let groups = values.chunks_exact(size).zip(words.chunks_exact_mut(self.words_per_group()));
+        for ((group, words), byte) in groups.zip(scales) {
+            let (scale, stored) = self.scale(float, group);
+            *byte = stored;
+            for (code, value) in codes.iter_mut().zip(group) {
+                let scaled = float.round(value / scale);
+                *code = if self == Self::Mxfp8 { to_e4m3(scaled) } else { to_e2m1(float, scaled) };
+            }
+            packing::pack(self.bits(), &codes[..size], words);
+        }
+    }
+
+    /// Restores whole groups in the format `float`, as `mx.dequantize` with that dtype.
+    pub(super) fn dequantize(self, float: Float, words: &[u32], scales: &[u8], values: &mut [f32]) {
+        let size = self.group_size();
+        let mut codes = [0; 32];
+        let groups = values.chunks_exact_mut(size).zip(words.chunks_exact(self.words_per_group()));
+        for ((group, words), byte) in groups.zip(scales) {
+            packing::unpack(self.bits(), words, &mut codes[..size]);
+            let scale = match self {
+                Self::Nvfp4 => from_e4m3(*byte),
+                _ => float.round(power_of_two(i32::from(*byte) - 127)),
+            };
+            for (value, code) in group.iter_mut().zip(codes) {
+                let element = match self {
+                    Self::Mxfp8 => from_e4m3(code),
+                    _ => E2M1[usize::from(code)],
+                };
+                *value = float.round(element * scale);
+            }
+        }
+    }
+
+    fn words_per_group(self) -> usize {
+        self.group_size() * self.bits() as usize / 32
+    }
+
+    /// The divisor of a group's elements and the byte that stands for it.
+    fn scale(self, float: Float, group: &[f32]) -> (f32, u8) {
+        let largest_element = if self == Self::Mxfp8 { 448.0 } else { 6.0 };
+        let largest = group.iter().fold(0.0f32, |largest, x| {
+            // NaN wins, as in mlx.
+            if x.is_nan() || x.abs() > largest { x.abs() } else { largest }
+        });
+        let wanted = float.round(largest / largest_element);
+        if self == Self::Nvfp4 {
+            let byte = to_e4m3(wanted);
+            return (from_e4m3(byte), byte);
+        }
+        let exponent = if wanted == 0.0 { 0 } else { ceil_log2(wanted) };
+        // The cast of mlx wraps where the exponent does not fit a byte.
+        (power_of_two(exponent), (exponent + 127) as u8)
+    }
+}
+
+/// The smallest `e` with `2^e >= x`, for a positive `x`; 128 for infinity and NaN.
+fn ceil_log2(x: f32) -> i32 {
+    let bits = x.to_bits();
+    let (exponent, mantissa) = ((bits >> 23) as i32, bits & 0x7f_ffff);
+    if exponent == 0 {
+        let top = 31 - bits.leading_zeros() as i32;
+        return top - 149 + i32::from(!bits.is_power_of_two());
+    }
+    exponent - 127 + i32::from(mantissa != 0 && exponent != 255)
+}
+
+/// `2^exponent` from -149 on, subnormal ones among them; infinity above 127.
+fn power_of_two(exponent: i32) -> f32 {
+    match exponent {
+        128.. => f32::INFINITY,
+        -126.. => f32::from_bits(((exponent + 127) as u32) << 23),
+        _ => f32::from_bits(1u32.checked_shl((exponent + 149).max(0) as u32).unwrap_or(0)),
+    }
+}
+
+/// The nearest E4M3 code, ties to even; what is beyond 448 or no number becomes 448.
+fn to_e4m3(x: f32) -> u8 {
+    let sign = ((x.to_bits() >> 31) << 7) as u8;
+    let magnitude = x.abs();
+    let bits = magnitude.to_bits();
+    let code = if magnitude >= 448.0 || magnitude.is_nan() {
+        0x7e
+    } else if magnitude < 0.015_625 {
+        // Below 2^-6 the codes are multiples of 2^-9: adding 2^14 leaves them in the lowest bits.
+        ((magnitude + 16384.0).to_bits() - 0x4680_0000) as u8
+    } else {
+        ((bits - 0x3c00_0000 + 0x7_ffff + (bits >> 20 & 1)) >> 20) as u8
+    };
+    code | sign
+}
+
+/// The value of an E4M3 code; 0x7f and 0xff are NaN.
+fn from_e4m3(code: u8) -> f32 {
+    let magnitude = match code & 0x7f {
+        0x7f => f32::NAN,
+        small @ 0..8 => f32::from(small) / 512.0,
+        normal => f32::from_bits((u32::from(normal) << 20) + 0x3c00_0000),
+    };
+    if code & 0x80 == 0 { magnitude } else { -magnitude }
+}
+
+/// The E2M1 code of the first of the nearest values in the order of [`E2M1`]: ties go towards zero, and
+/// what rounds to zero has no sign.
+fn to_e2m1(float: Float, x: f32) -> u8 {
+    // Above this the distances to all values round to the same number, and the first wins.
+    let exact_below = match float {
+        Float::F32 => 33_554_444.0,
+        Float::F16 => 4108.0,
+        Float::BF16 => 524.0,
+    };
+    let magnitude = x.abs();
+    if magnitude < exact_below {
+        const MIDDLES: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
+        let code = MIDDLES.iter().filter(|middle| magnitude > **middle).count() as u8;
+        return if code > 0 && x < 0.0 { code | 8 } else { code };
+    }
+    let mut best = (f32::INFINITY, 0);
+    for (code, value) in (0u8..).zip(E2M1) {
+        let distance = float.round((x - value).abs());
+        if distance < best.0 {
+            best = (distance, code);
+        }
+    }
+    best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand from the definition of E4M3: bias 7, three bits of mantissa, subnormals of 2^-9.
+    #[test]
+    fn e4m3_codes() {
+        for (value, code) in [
+            (0.0, 0x00),
+            (1.0, 0x38),
+            (448.0, 0x7e),
+            (1e9, 0x7e),
+            (0.015_625, 0x08),
+            (0.001_953_125, 0x01),
+            (-1.125, 0xb9),
+            (17.0, 0x58), // half-way between 16 and 18: the even one
+            (19.0, 0x5a), // half-way between 18 and 20: the even one
+        ] {
+            assert_eq!(to_e4m3(value), code, "{value}");
+        }
+        for code in (0..=0xff).filter(|code| code & 0x7f != 0x7f) {
+            assert_eq!(to_e4m3(from_e4m3(code)), code, "{code:#04x}");
+        }
+        assert!(from_e4m3(0x7f).is_nan());
+    }
+
+    #[test]
+    fn logarithms_round_up() {
+        for (x, log) in [(1.0, 0), (1.5, 1), (2.0, 1), (0.25, -2), (f32::MIN_POSITIVE, -126)] {
+            assert_eq!(ceil_log2(x), log, "{x}");
+        }
+        assert_eq!(ceil_log2(f32::from_bits(1)), -149);
+        assert_eq!(ceil_log2(f32::from_bits(3)), -147);
+        for exponent in -149..128 {
+            assert_eq!(f64::from(power_of_two(exponent)), 2.0f64.powi(exponent));
+        }
+    }
+
+    #[test]
+    fn ties_of_fp4_go_towards_zero() {
+        for (x, code) in
+            [(0.25, 0), (0.26, 1), (-0.2, 0), (-0.3, 9), (5.0, 6), (5.1, 7), (-9.0, 15)]
+        {
+            assert_eq!(to_e2m1(Float::F32, x), code, "{x}");
+        }
+    }
+}
