@@ -1,6 +1,7 @@
 //! A model folder: its configuration and its tensors.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mlxq_kernels::quant::Format;
@@ -107,8 +108,13 @@ impl TensorSource for Checkpoint {
         self.tensors.find(name)
     }
 
-    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
-        self.tensors.read(name, buffer)
+    fn read_part(
+        &self,
+        name: &str,
+        part: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
+        self.tensors.read_part(name, part, buffer)
     }
 }
 

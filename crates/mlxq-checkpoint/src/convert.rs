@@ -1,20 +1,16 @@
 //! The converter: one tensor at a time from a checkpoint to an MLX folder.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mlxq_kernels::float::Float;
-use mlxq_kernels::quant::Scales;
 use serde_json::{Map, Value, json};
 
 use crate::layout::Layout;
 use crate::recipe::{ConversionPlan, PlannedTensor, Recipe};
-use crate::tensor::{TensorInfo, TensorSource};
+use crate::stream::{Watch, write_tensors};
 use crate::write::{
-    ShardWriter, SideFile, SingleFile, StagedFolder, converted_config, copied_files, index,
-    model_card, pretty, shards,
+    SideFile, SingleFile, StagedFolder, converted_config, copied_files, index, model_card, pretty,
+    shards,
 };
 use crate::{Checkpoint, CheckpointError, json};
 
@@ -117,16 +113,13 @@ fn weight_files(plan: &ConversionPlan) -> Vec<SingleFile> {
     shards(plan.tensors.iter().flat_map(PlannedTensor::outputs).collect())
 }
 
-/// Converts a checkpoint; `target` appears only when it is complete. `progress` hears of every tensor
+/// Converts a checkpoint; `target` appears only when it is complete. `watch` hears of every block
 /// and can end the work.
 ///
 /// # Errors
 /// When the checkpoint is wrong or already quantized, weights are not finite or do not fit the
 /// dtype, or `target` cannot be written; nothing is left behind then.
-pub fn convert(
-    request: ConvertRequest,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Converted, CheckpointError> {
+pub fn convert(request: ConvertRequest, watch: &mut Watch) -> Result<Converted, CheckpointError> {
     let start = Instant::now();
     let checkpoint = request.checkpoint;
     refuse_source(checkpoint, request.target)?;
@@ -135,7 +128,7 @@ pub fn convert(
     let plan = request.recipe.plan(&claims, checkpoint, purpose)?;
     let staged = StagedFolder::create(request.target, request.replace)?;
     let files = weight_files(&plan);
-    write_tensors(checkpoint, &plan, &files, staged.path(), progress)?;
+    write_tensors(checkpoint, &plan, &files, &staged, watch)?;
     for file in request.side_files(&plan, &files)? {
         file.place(&staged)?;
     }
@@ -209,78 +202,6 @@ fn canonical_place(path: &Path) -> PathBuf {
         }
     }
     full
-}
-
-fn write_tensors(
-    source: &dyn TensorSource,
-    plan: &ConversionPlan,
-    files: &[SingleFile],
-    dir: &Path,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(), CheckpointError> {
-    let mut writers =
-        files.iter().map(|file| ShardWriter::create(dir, file)).collect::<Result<Vec<_>, _>>()?;
-    let placed = |(place, file): (usize, &'_ SingleFile)| {
-        file.tensors.iter().map(move |info| (info.name.clone(), place)).collect::<Vec<_>>()
-    };
-    let writer_of: HashMap<String, usize> = files.iter().enumerate().flat_map(placed).collect();
-    let total = plan.tensors.iter().map(|tensor| tensor.source.bytes() as u64).sum();
-    let mut done = 0;
-    let mut bytes = Vec::new();
-    for tensor in &plan.tensors {
-        source.read(&tensor.source.name, &mut bytes)?;
-        let numbers = numbers(tensor, &bytes)?;
-        for (info, bytes) in tensor.outputs().iter().zip(encode(tensor, &numbers)) {
-            writers[writer_of[&info.name]].write(&info.name, &bytes)?;
-        }
-        done += tensor.source.bytes() as u64;
-        if progress(Progress { done, total }).is_break() {
-            return Err(CheckpointError::Interrupted);
-        }
-    }
-    writers.into_iter().try_for_each(ShardWriter::finish)
-}
-
-/// The tensor's numbers, rounded to the format they are stored or quantized in.
-fn numbers(tensor: &PlannedTensor, bytes: &[u8]) -> Result<Vec<f32>, CheckpointError> {
-    let TensorInfo { name, dtype, .. } = &tensor.source;
-    let float = dtype.float().unwrap_or(Float::F32);
-    let mut numbers = vec![0.0f32; bytes.len() / float.size()];
-    float.decode(bytes, &mut numbers);
-    let bad = |number: &f32| !number.is_finite();
-    if let Some(first) = numbers.iter().position(bad) {
-        let count = numbers.iter().filter(|number| bad(number)).count();
-        let reason = format!("{count} of its numbers are NaN or infinite, the first at {first}");
-        return Err(CheckpointError::tensor(name, reason));
-    }
-    numbers.iter_mut().for_each(|number| *number = tensor.float.round(*number));
-    if let Some(first) = numbers.iter().position(bad) {
-        let reason = format!(
-            "its number at {first} is beyond {}, the largest of the format; convert with \
-             --dtype bfloat16",
-            tensor.float.max()
-        );
-        return Err(CheckpointError::tensor(name, reason));
-    }
-    Ok(numbers)
-}
-
-/// The bytes of each output of a tensor, in the order of [`PlannedTensor::outputs`].
-fn encode(tensor: &PlannedTensor, numbers: &[f32]) -> Vec<Vec<u8>> {
-    let floats = |numbers: &[f32]| {
-        let mut bytes = Vec::new();
-        tensor.float.encode(numbers, &mut bytes);
-        bytes
-    };
-    let Some(format) = tensor.format else {
-        return vec![floats(numbers)];
-    };
-    let packed = format.quantize(tensor.float, numbers);
-    let words = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    match packed.scales {
-        Scales::Affine { scales, biases } => vec![words, floats(&scales), floats(&biases)],
-        Scales::Floating(scales) => vec![words, scales],
-    }
 }
 
 /// Every file under `dir` with its size.

@@ -5,6 +5,7 @@
 //! quantized, which are missing, and which are unknown: every source tensor is claimed exactly once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use crate::tensor::{TensorInfo, TensorSource};
 use crate::{CheckpointError, Purpose};
@@ -281,9 +282,14 @@ impl TensorSource for CanonicalTensors<'_> {
         &self.tensors
     }
 
-    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+    fn read_part(
+        &self,
+        name: &str,
+        part: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
         let source = self.sources.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
-        self.source.read(source, buffer)
+        self.source.read_part(source, part, buffer)
     }
 }
 
@@ -324,7 +330,12 @@ mod tests {
             &self.0
         }
 
-        fn read(&self, _: &str, _: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        fn read_part(
+            &self,
+            _: &str,
+            _: Range<usize>,
+            _: &mut Vec<u8>,
+        ) -> Result<(), CheckpointError> {
             Ok(())
         }
     }

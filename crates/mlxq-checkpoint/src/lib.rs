@@ -6,7 +6,9 @@
 mod checkpoint;
 mod convert;
 mod error;
+mod positioned;
 mod read;
+mod stream;
 mod write;
 
 pub mod json;
@@ -18,3 +20,4 @@ pub use checkpoint::{Checkpoint, Purpose, Quantization};
 pub use convert::{ConvertRequest, Converted, Progress, already_converted, convert};
 pub use error::CheckpointError;
 pub use read::Safetensors;
+pub use stream::Watch;

@@ -3,6 +3,8 @@
 //! [`TensorSource`] is the one seam between files and everything above: a converter, a model and an
 //! engine see names, shapes, dtypes and bytes, and never a path.
 
+use std::ops::Range;
+
 use mlxq_kernels::float::Float;
 
 use crate::CheckpointError;
@@ -130,11 +132,25 @@ pub trait TensorSource: Send + Sync {
     /// All tensors, in a stable order.
     fn tensors(&self) -> &[TensorInfo];
 
-    /// Replaces `buffer` by the tensor's bytes: row-major, little-endian, [`TensorInfo::bytes`] long.
+    /// Replaces `buffer` by the bytes `part` of the tensor: row-major, little-endian.
     ///
     /// # Errors
-    /// When there is no such tensor or its bytes cannot be read.
-    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError>;
+    /// When there is no such tensor, or it does not have these bytes or they cannot be read.
+    fn read_part(
+        &self,
+        name: &str,
+        part: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError>;
+
+    /// Replaces `buffer` by all bytes of the tensor, [`TensorInfo::bytes`] of them.
+    ///
+    /// # Errors
+    /// As [`Self::read_part`].
+    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        let info = self.find(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        self.read_part(name, 0..info.bytes(), buffer)
+    }
 
     /// The tensor of that name, if there is one.
     fn find(&self, name: &str) -> Option<&TensorInfo> {

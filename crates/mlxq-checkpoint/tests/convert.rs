@@ -1,15 +1,15 @@
 //! Whole conversions of small folders, through the public interface.
 
 use std::fs;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
 use mlxq_checkpoint::layout::{Layout, Module, Role};
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_checkpoint::tensor::{Dtype, TensorInfo, TensorSource};
 use mlxq_checkpoint::{
-    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, already_converted,
-    convert,
+    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, Watch,
+    already_converted, convert,
 };
 use mlxq_kernels::float::Float;
 use mlxq_kernels::quant::{Format, Packed, Scales};
@@ -142,7 +142,7 @@ impl Toy {
         &self,
         target: &Path,
         float: Option<Float>,
-        watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+        watch: &mut Watch,
     ) -> Result<Converted, CheckpointError> {
         let checkpoint = Checkpoint::open(&self.source())?;
         let format = Format::new("affine", None, None).expect("a format");
@@ -446,7 +446,12 @@ impl TensorSource for MiniLm {
         &self.0
     }
 
-    fn read(&self, name: &str, _: &mut Vec<u8>) -> Result<(), CheckpointError> {
+    fn read_part(
+        &self,
+        name: &str,
+        _: Range<usize>,
+        _: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
         Err(CheckpointError::missing_tensor(name))
     }
 }

@@ -1,6 +1,5 @@
 //! Readers of weight files.
 
-mod map;
 mod safetensors;
 mod shards;
 

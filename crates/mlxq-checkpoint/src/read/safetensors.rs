@@ -5,12 +5,13 @@
 //! this one takes the stricter side, so that a file means one thing to everyone.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::map::FileMap;
+use crate::positioned::read_at;
 use crate::tensor::{Dtype, TensorInfo, TensorSource};
 use crate::{CheckpointError, json};
 
@@ -24,7 +25,7 @@ const NAME_LIMIT: usize = 4096;
 #[derive(Debug)]
 pub struct Safetensors {
     path: PathBuf,
-    map: FileMap,
+    file: File,
     tensors: Vec<TensorInfo>,
     /// Name → place in `tensors` and range of bytes in the file.
     places: HashMap<String, (usize, Range<usize>)>,
@@ -36,12 +37,24 @@ impl Safetensors {
     /// # Errors
     /// When the file cannot be read or its header breaks a rule, with the tensor and both numbers.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let map = FileMap::open(path)?;
         let refuse = |reason: String| CheckpointError::file(path, reason);
-        let data_start = header_end(map.bytes()).map_err(refuse)?;
-        let header = json::parse(&map.bytes()[8..data_start])
-            .map_err(|reason| refuse(format!("header: {reason}")))?;
-        let data_length = map.bytes().len() - data_start;
+        let metadata = std::fs::metadata(path).map_err(CheckpointError::io(path))?;
+        // Opening a pipe would block.
+        if !metadata.is_file() {
+            return Err(refuse("is no regular file".to_owned()));
+        }
+        let file = File::open(path).map_err(CheckpointError::io(path))?;
+        let length = metadata.len();
+        let mut start = [0; 8];
+        if length >= 8 {
+            read_at(&file, &mut start, 0).map_err(CheckpointError::io(path))?;
+        }
+        let data_start = header_end(start, length).map_err(refuse)?;
+        let mut header = vec![0; data_start - 8];
+        read_at(&file, &mut header, 8).map_err(CheckpointError::io(path))?;
+        let header = json::parse(&header).map_err(|reason| refuse(format!("header: {reason}")))?;
+        let data_length = usize::try_from(length - data_start as u64)
+            .map_err(|_| refuse(format!("{length} bytes are too many for this machine")))?;
         let entries = entries(&header).map_err(refuse)?;
         check_ranges(&entries, data_length).map_err(refuse)?;
         let mut tensors = Vec::with_capacity(entries.len());
@@ -51,7 +64,7 @@ impl Safetensors {
             places.insert(info.name.clone(), (place, range));
             tensors.push(info);
         }
-        Ok(Self { path: path.to_owned(), map, tensors, places })
+        Ok(Self { path: path.to_owned(), file, tensors, places })
     }
 }
 
@@ -64,19 +77,29 @@ impl TensorSource for Safetensors {
         self.places.get(name).map(|(place, _)| &self.tensors[*place])
     }
 
-    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+    fn read_part(
+        &self,
+        name: &str,
+        part: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
         let (place, range) =
             self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
-        let bytes = &self.map.bytes()[range.clone()];
-        if self.tensors[*place].dtype == Dtype::Bool && bytes.iter().any(|byte| *byte > 1) {
+        if part.start > part.end || part.end > range.len() {
+            let reason = format!("bytes {part:?} are outside its {}", range.len());
+            return Err(CheckpointError::tensor(name, reason));
+        }
+        buffer.clear();
+        buffer.resize(part.len(), 0);
+        let offset = (range.start + part.start) as u64;
+        read_at(&self.file, buffer, offset).map_err(CheckpointError::io(&self.path))?;
+        if self.tensors[*place].dtype == Dtype::Bool && buffer.iter().any(|byte| *byte > 1) {
             let path = self.path.display();
             return Err(CheckpointError::tensor(
                 name,
                 format!("holds a BOOL beyond 1, in `{path}`"),
             ));
         }
-        buffer.clear();
-        buffer.extend_from_slice(bytes);
         Ok(())
     }
 }
@@ -87,13 +110,12 @@ struct Entry {
     range: Range<usize>,
 }
 
-/// Where the header ends and the data begins.
-fn header_end(bytes: &[u8]) -> Result<usize, String> {
-    let Some(length) = bytes.first_chunk::<8>() else {
-        return Err(format!("too short for a safetensors file: {} bytes", bytes.len()));
+/// Where the header ends and the data begins, by the first bytes of a file of `file_length`.
+fn header_end(start: [u8; 8], file_length: u64) -> Result<usize, String> {
+    let Some(room) = file_length.checked_sub(8) else {
+        return Err(format!("too short for a safetensors file: {file_length} bytes"));
     };
-    let length = u64::from_le_bytes(*length);
-    let room = bytes.len() as u64 - 8;
+    let length = u64::from_le_bytes(start);
     if length > room || length > HEADER_LIMIT {
         return Err(format!(
             "the header claims {length} bytes, but {room} follow and {HEADER_LIMIT} are allowed"

@@ -1,6 +1,7 @@
 //! A checkpoint's weight files: one, or the shards that an index names.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -176,10 +177,15 @@ impl TensorSource for Shards {
         self.places.get(name).map(|(place, _)| &self.tensors[*place])
     }
 
-    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+    fn read_part(
+        &self,
+        name: &str,
+        part: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
         let (_, file) =
             self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
-        self.files[*file].read(name, buffer)
+        self.files[*file].read_part(name, part, buffer)
     }
 }
 

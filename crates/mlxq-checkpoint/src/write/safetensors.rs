@@ -2,14 +2,13 @@
 //!
 //! The header is padded to a multiple of 8 and the data lies in the order of the names, without holes.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use crate::CheckpointError;
+use crate::positioned::write_at;
 use crate::tensor::TensorInfo;
 
 /// The most tensor bytes of one file: 5 GiB, as all MLX converters have it.
@@ -57,46 +56,45 @@ pub(crate) fn shards(tensors: Vec<TensorInfo>) -> Vec<SingleFile> {
     groups.into_iter().enumerate().map(file).collect()
 }
 
-/// Writes one file, tensors in any order.
+/// Writes one file, its parts in any order and from any thread.
 pub(crate) struct ShardWriter {
     file: File,
-    path: std::path::PathBuf,
-    /// Name → offset in the file and length, of tensors not yet written.
-    open: HashMap<String, (u64, usize)>,
+    path: PathBuf,
+    /// Name and offset in the file of every tensor.
+    offsets: Vec<(String, u64)>,
 }
 
 impl ShardWriter {
-    /// Creates the file in `dir` and writes its header.
+    /// Opens the file in `dir`, new or left by an earlier attempt, and writes its header.
     pub(crate) fn create(dir: &Path, shard: &SingleFile) -> Result<Self, CheckpointError> {
         let path = dir.join(&shard.name);
         let header = header(&shard.tensors);
-        let mut file = File::create_new(&path).map_err(CheckpointError::io(&path))?;
-        file.write_all(&header).map_err(CheckpointError::io(&path))?;
-        let mut open = HashMap::with_capacity(shard.tensors.len());
+        let options = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = options.map_err(CheckpointError::io(&path))?;
+        file.set_len(shard.bytes()).map_err(CheckpointError::io(&path))?;
+        write_at(&file, &header, 0).map_err(CheckpointError::io(&path))?;
         let mut offset = header.len() as u64;
-        for info in &shard.tensors {
-            open.insert(info.name.clone(), (offset, info.bytes()));
+        let place = |info: &TensorInfo| {
+            let place = (info.name.clone(), offset);
             offset += info.bytes() as u64;
-        }
-        Ok(Self { file, path, open })
+            place
+        };
+        let offsets = shard.tensors.iter().map(place).collect();
+        Ok(Self { file, path, offsets })
     }
 
-    /// Writes the bytes of one tensor, once.
-    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-        let planned = self.open.get(name).filter(|(_, length)| *length == bytes.len()).copied();
-        let (offset, _) = planned.ok_or_else(|| {
-            CheckpointError::tensor(name, format!("{} bytes were not planned", bytes.len()))
-        })?;
-        self.open.remove(name);
-        let io = CheckpointError::io(&self.path);
-        self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(bytes)).map_err(io)
+    /// Name and offset in the file of every tensor.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.offsets.iter().map(|(name, offset)| (name.as_str(), *offset))
     }
 
-    /// Ends the file: everything is written and flushed to the disk.
-    pub(crate) fn finish(self) -> Result<(), CheckpointError> {
-        if let Some(name) = self.open.keys().next() {
-            return Err(CheckpointError::tensor(name, "was planned and not written"));
-        }
+    /// Writes `bytes` at `offset`.
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), CheckpointError> {
+        write_at(&self.file, bytes, offset).map_err(CheckpointError::io(&self.path))
+    }
+
+    /// Flushes everything to the disk.
+    pub(crate) fn sync(&self) -> Result<(), CheckpointError> {
         self.file.sync_all().map_err(CheckpointError::io(&self.path))
     }
 }
@@ -120,6 +118,8 @@ fn header(tensors: &[TensorInfo]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::Safetensors;
     use crate::tensor::{Dtype, TensorSource};
@@ -133,26 +133,17 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let files = shards(vec![info("b", &[3]), info("a", &[2, 2]), info("c", &[])]);
         assert_eq!(files.len(), 1);
-        let mut writer = ShardWriter::create(dir.path(), &files[0]).expect("created");
-        for (name, bytes) in [("b", &[1, 2, 3][..]), ("c", &[9]), ("a", &[4, 5, 6, 7])] {
-            writer.write(name, bytes).expect("written");
+        let writer = ShardWriter::create(dir.path(), &files[0]).expect("created");
+        let content = HashMap::from([("b", &[1, 2, 3][..]), ("c", &[9]), ("a", &[4, 5, 6, 7])]);
+        for (name, offset) in writer.offsets() {
+            writer.write(offset, content[name]).expect("written");
         }
-        writer.finish().expect("finished");
+        writer.sync().expect("finished");
         let read = Safetensors::open(&dir.path().join("model.safetensors")).expect("read");
         assert_eq!(read.tensors()[0].name, "a");
         let mut buffer = Vec::new();
         read.read("b", &mut buffer).expect("b");
         assert_eq!(buffer, [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_tensor_is_written_once_and_whole() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let files = shards(vec![info("a", &[2])]);
-        let mut writer = ShardWriter::create(dir.path(), &files[0]).expect("created");
-        assert!(writer.write("a", &[1]).is_err());
-        assert!(writer.write("x", &[]).is_err());
-        assert!(writer.finish().is_err());
     }
 
     #[test]
