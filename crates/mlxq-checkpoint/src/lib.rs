@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod convert;
+mod dequantized;
+mod encode;
 mod error;
 mod positioned;
 mod read;
@@ -17,7 +19,11 @@ pub mod recipe;
 pub mod tensor;
 
 pub use checkpoint::{Checkpoint, Purpose, Quantization};
-pub use convert::{ConvertRequest, Converted, Progress, already_converted, convert};
+pub use convert::{
+    ConvertRequest, Converted, Identity, Prospect, Task, already_converted, conversion_at, convert,
+};
+pub use dequantized::Dequantized;
 pub use error::CheckpointError;
 pub use read::Safetensors;
-pub use stream::Watch;
+pub use stream::{Progress, Watch};
+pub use write::SHARD_BYTES;

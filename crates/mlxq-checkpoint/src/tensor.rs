@@ -121,6 +121,16 @@ impl TensorInfo {
         self.shape.iter().product()
     }
 
+    /// The length of the last dimension; 1 for a scalar.
+    pub fn columns(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Number of rows: the product of all dimensions but the last.
+    pub fn rows(&self) -> usize {
+        self.shape.iter().rev().skip(1).product()
+    }
+
     /// Number of bytes.
     pub fn bytes(&self) -> usize {
         self.elements() * self.dtype.size()

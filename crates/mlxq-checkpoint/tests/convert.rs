@@ -4,11 +4,11 @@ use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
-use mlxq_checkpoint::layout::{Layout, Module, Role};
+use mlxq_checkpoint::layout::{Layout, Module, Rule};
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_checkpoint::tensor::{Dtype, TensorInfo, TensorSource};
 use mlxq_checkpoint::{
-    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, Watch,
+    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, Task, Watch,
     already_converted, convert,
 };
 use mlxq_kernels::float::Float;
@@ -16,42 +16,42 @@ use mlxq_kernels::quant::{Format, Packed, Scales};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-const BERT: Layout = Layout {
-    base_class: "BertModel",
-    base_prefix: "bert.",
-    base: &[
-        Module::required("embeddings.word_embeddings", Role::Embedding),
-        Module::required("embeddings.position_embeddings", Role::Embedding),
-        Module::required("embeddings.token_type_embeddings", Role::Embedding),
-        Module::required("embeddings.LayerNorm", Role::Norm),
-        Module::required("encoder.layer.{i}.attention.self.query", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.self.key", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.self.value", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.output.dense", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.output.LayerNorm", Role::Norm),
-        Module::required("encoder.layer.{i}.intermediate.dense", Role::Linear),
-        Module::required("encoder.layer.{i}.output.dense", Role::Linear),
-        Module::required("encoder.layer.{i}.output.LayerNorm", Role::Norm),
-        Module::optional("pooler.dense", Role::Head),
-    ],
-    heads: &[Module::required("classifier", Role::Head)],
-    renamed_endings: &[
-        ("LayerNorm.gamma", "LayerNorm.weight"),
-        ("LayerNorm.beta", "LayerNorm.bias"),
-    ],
-    dropped_endings: &["embeddings.position_ids"],
-    dropped_prefixes: &["cls."],
-};
+const EMBEDDINGS: &[Module] = &[
+    Module::embedding("embeddings.word_embeddings"),
+    Module::embedding("embeddings.position_embeddings"),
+    Module::embedding("embeddings.token_type_embeddings"),
+    Module::norm("embeddings.LayerNorm").with_bias(),
+];
+
+const LAYERS: &[Module] = &[
+    Module::linear("encoder.layer.{i}.attention.self.query").with_bias(),
+    Module::linear("encoder.layer.{i}.attention.self.key").with_bias(),
+    Module::linear("encoder.layer.{i}.attention.self.value").with_bias(),
+    Module::linear("encoder.layer.{i}.attention.output.dense").with_bias(),
+    Module::norm("encoder.layer.{i}.attention.output.LayerNorm").with_bias(),
+    Module::linear("encoder.layer.{i}.intermediate.dense").with_bias(),
+    Module::linear("encoder.layer.{i}.output.dense").with_bias(),
+    Module::norm("encoder.layer.{i}.output.LayerNorm").with_bias(),
+    Module::head("pooler.dense").optional(),
+];
+
+const BERT: Layout =
+    Layout { base: &[EMBEDDINGS, LAYERS], ..Layout::encoder("BertModel", "bert.") };
 
 /// One layer, in the names of a task checkpoint of 2018.
 const TOY: Layout = Layout {
-    base: &[
-        Module::required("embeddings.word_embeddings", Role::Embedding),
-        Module::required("embeddings.LayerNorm", Role::Norm),
-        Module::required("layer.{i}.dense", Role::Linear),
-        Module::required("layer.{i}.narrow", Role::Linear),
-    ],
-    ..BERT
+    base: &[&[
+        Module::embedding("embeddings.word_embeddings"),
+        Module::norm("embeddings.LayerNorm").with_bias(),
+        Module::linear("layer.{i}.dense").with_bias(),
+        Module::linear("layer.{i}.narrow").with_bias(),
+    ]],
+    heads: &[Module::head("classifier")],
+    rules: &[Rule::RenameOld(&[
+        ("{*}LayerNorm.gamma", "{*}LayerNorm.weight"),
+        ("{*}LayerNorm.beta", "{*}LayerNorm.bias"),
+    ])],
+    ..Layout::encoder("BertModel", "bert.")
 };
 
 const MODULES: &str = "modules.json";
@@ -102,6 +102,7 @@ impl Toy {
         let config = json!({
             "model_type": "bert", "architectures": ["BertForSequenceClassification"],
             "_name_or_path": "/home/somebody", "torch_dtype": "float32", "hidden_size": 64,
+            "num_hidden_layers": 1,
             "id2label": {"0": "no", "1": "yes", "2": "?"},
         });
         toy.write("config.json", config.to_string().as_bytes());
@@ -148,17 +149,13 @@ impl Toy {
         let format = Format::new("affine", None, None).expect("a format");
         let mut metadata = Map::new();
         metadata.insert("quantization".to_owned(), json!({"target_size_mb": 2.0}));
+        let task = Task::Quantize(Recipe::uniform(format, float));
         let request = ConvertRequest {
-            checkpoint: &checkpoint,
-            layout: &TOY,
-            layers: 1,
-            target,
-            recipe: Recipe { format, float },
             replace: true,
-            base_model: None,
             metadata,
+            ..ConvertRequest::new(&checkpoint, Some(&TOY), target, task)
         };
-        let expected = request.expected_bytes();
+        let expected = request.prospect().map(|prospect| prospect.folder_bytes);
         let converted = convert(request, watch)?;
         assert_eq!(expected.expect("planned"), converted.folder_bytes, "the plan is exact");
         Ok(converted)
@@ -212,10 +209,10 @@ fn a_classifier_keeps_its_names_and_its_head() {
     assert_eq!(found("bert.layer.0.dense.weight"), Some((Dtype::U32, vec![48, 16])));
     assert_eq!(found("bert.layer.0.dense.scales"), Some((Dtype::F16, vec![48, 1])));
     assert_eq!(found("bert.layer.0.narrow.weight"), Some((Dtype::F16, vec![8, 48])));
-    let kept: Vec<_> = converted.plan.kept().into_iter().map(|(name, _)| name).collect();
+    let kept: Vec<_> = converted.plan.kept().map(|(name, _)| name).collect();
     assert_eq!(kept, ["bert.layer.0.narrow.weight", "classifier.weight"]);
-    let claims = TOY.claim(&folder, 1, folder.purpose()).expect("complete");
-    assert!(claims.unknown.is_empty() && claims.dropped.is_empty(), "its own layout fits it");
+    let found = TOY.arrange_folder(&folder).expect("complete");
+    assert!(found.unknown.is_empty() && found.dropped.is_empty(), "its own layout fits it");
 }
 
 #[test]
@@ -248,6 +245,7 @@ fn the_configuration_says_what_was_done() {
         "hidden_size",
         "id2label",
         "model_type",
+        "num_hidden_layers",
         "quantization",
         "quantization_config",
         "torch_dtype",
@@ -349,7 +347,7 @@ fn wrong_weights_leave_nothing_behind() {
 }
 
 #[test]
-fn an_interrupted_conversion_leaves_nothing_behind() {
+fn an_interrupted_conversion_is_continued() {
     let toy = Toy::new(&tensors());
     let mut heard = 0;
     let mut stop = |progress: Progress| {
@@ -363,7 +361,12 @@ fn an_interrupted_conversion_leaves_nothing_behind() {
     let error = toy.convert_watched(&toy.target(), None, &mut stop).expect_err("interrupted");
     assert!(matches!(error, CheckpointError::Interrupted), "{error}");
     assert!(heard > 0);
-    assert_eq!(toy.results(), [""; 0]);
+    assert_eq!(toy.results(), [".model.partial"]);
+    let whole = Toy::new(&tensors());
+    whole.convert().expect("converted");
+    toy.convert().expect("continued");
+    assert_eq!(toy.results(), ["model"]);
+    assert_eq!(toy.read("model.safetensors"), whole.read("model.safetensors"));
 }
 
 #[test]
@@ -464,10 +467,11 @@ impl TensorSource for MiniLm {
 fn the_plan_of_a_known_model_has_the_known_size() {
     let source = MiniLm::new();
     assert_eq!(source.0.len(), 103);
-    let claims = BERT.claim(&source, 6, Purpose::Embedding).expect("complete");
+    let config = json!({"num_hidden_layers": 6});
+    let config = config.as_object().expect("an object");
+    let found = BERT.arrange(&source, config, Purpose::Embedding).expect("complete");
     let format = Format::new("affine", None, None).expect("a format");
-    let plan = Recipe { format, float: None }.plan(&claims, &source, Purpose::Embedding);
-    let plan = plan.expect("a plan");
+    let plan = Recipe::uniform(format, None).plan(Some(&BERT), config, &found).expect("a plan");
     let pooler = 384 * 384;
     assert_eq!(plan.parameters(), 22_713_216);
     assert_eq!(plan.quantized_parameters(), 10_764_288 + 11_917_824 - pooler);

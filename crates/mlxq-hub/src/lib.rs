@@ -31,38 +31,64 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBu
     set("HF_HUB_CACHE").or_else(|| home().map(|home| home.join("hub")))
 }
 
-/// The local folder that holds `source`; Hub names are looked up in `cache`.
+/// The local folder that holds `source`; Hub names are looked up in `cache`, at `revision` (a branch,
+/// a tag or a commit) or at the main branch.
 ///
 /// # Errors
-/// When there is no such folder, or the name is not in the cache.
-pub fn resolve(source: &Source, cache: Option<&Path>) -> Result<PathBuf, HubError> {
+/// When there is no such folder, or the name or revision is not in the cache.
+pub fn resolve(
+    source: &Source,
+    revision: Option<&str>,
+    cache: Option<&Path>,
+) -> Result<PathBuf, HubError> {
     match source {
         Source::Folder(path) if path.is_dir() => Ok(path.clone()),
         Source::Folder(path) => Err(HubError::NoFolder { path: path.clone() }),
-        Source::Hub(name) => cached(name, cache),
+        Source::Hub(name) => cached(name, revision.unwrap_or("main"), cache),
     }
 }
 
-/// The snapshot of `name`'s main revision: `models--owner--name/snapshots/<commit in refs/main>`.
-fn cached(name: &str, cache: Option<&Path>) -> Result<PathBuf, HubError> {
+/// What the user calls `text`: a folder if there is one of that path, else a name on the Hub if it can
+/// be one.
+pub fn source(text: &Path) -> Source {
+    match text.to_str().filter(|name| !text.exists() && is_repository(name) && name.contains('/')) {
+        Some(name) => Source::Hub(name.to_owned()),
+        None => Source::Folder(text.to_owned()),
+    }
+}
+
+/// The snapshot of a revision of `name`: `models--owner--name/snapshots/<commit>`, where the commit is
+/// the revision itself or stands in `refs/<revision>`.
+fn cached(name: &str, revision: &str, cache: Option<&Path>) -> Result<PathBuf, HubError> {
     if !is_repository(name) {
         return Err(HubError::BadName { name: name.to_owned() });
     }
     let missing =
         || HubError::NotCached { name: name.to_owned(), cache: cache.map(Path::to_owned) };
     let folder = cache.ok_or_else(missing)?.join(format!("models--{}", name.replace('/', "--")));
-    let commit = std::fs::read_to_string(folder.join("refs/main")).map_err(|_| missing())?;
-    let commit = commit.trim();
-    let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let snapshot = folder.join("snapshots").join(commit);
-    if is_commit && snapshot.is_dir() { Ok(snapshot) } else { Err(missing()) }
+    let safe = revision.split('/').all(|part| !matches!(part, "" | "." | "..") && is_plain(part));
+    if !safe {
+        return Err(missing());
+    }
+    let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let reference = || std::fs::read_to_string(folder.join("refs").join(revision));
+    let commit = match is_commit(revision) {
+        true => revision.to_owned(),
+        false => reference().map_err(|_| missing())?.trim().to_owned(),
+    };
+    let snapshot = folder.join("snapshots").join(&commit);
+    if is_commit(&commit) && snapshot.is_dir() { Ok(snapshot) } else { Err(missing()) }
+}
+
+/// Whether `text` has only letters, digits, `.`, `_` and `-`.
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
 /// Whether `name` is a repository name by huggingface_hub's rule: at most one `/`, parts of up to 96
 /// letters, digits, `.`, `_` and `-`, without `--` and `..`.
 fn is_repository(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let part = |part: &str| !part.is_empty() && part.len() <= 96 && part.chars().all(allowed);
+    let part = |part: &str| !part.is_empty() && part.len() <= 96 && is_plain(part);
     let parts: Vec<_> = name.split('/').collect();
     parts.len() <= 2
         && parts.iter().all(|p| part(p))
@@ -97,9 +123,19 @@ mod tests {
         std::fs::create_dir_all(folder.join("snapshots").join(COMMIT)).expect("a snapshot");
         std::fs::create_dir_all(folder.join("refs")).expect("refs");
         std::fs::write(folder.join("refs/main"), COMMIT).expect("a ref");
-        let find = |name: &str| resolve(&Source::Hub(name.into()), Some(cache.path()));
+        let find = |name: &str| resolve(&Source::Hub(name.into()), None, Some(cache.path()));
         assert_eq!(find("org/name").ok(), Some(folder.join("snapshots").join(COMMIT)));
         assert!(matches!(find("org/other"), Err(HubError::NotCached { .. })));
+        let at = |revision| {
+            resolve(&Source::Hub("org/name".into()), Some(revision), Some(cache.path())).ok()
+        };
+        std::fs::create_dir_all(folder.join("refs/pr")).expect("refs");
+        std::fs::write(folder.join("refs/pr/1"), COMMIT).expect("a ref");
+        assert_eq!(at(COMMIT), find("org/name").ok());
+        assert_eq!(at("pr/1"), find("org/name").ok());
+        for revision in ["other", "../refs/main", "", "a//b", "0123456789"] {
+            assert_eq!(at(revision), None, "{revision}");
+        }
         std::fs::write(folder.join("refs/main"), "../../../etc").expect("a ref");
         assert!(matches!(find("org/name"), Err(HubError::NotCached { .. })));
     }
@@ -107,7 +143,7 @@ mod tests {
     #[test]
     fn names_that_could_leave_the_cache_are_refused() {
         for name in ["../x", "a/b/c", "a--b/c", "", "/", "a/", "a b/c", "a\\b"] {
-            let found = resolve(&Source::Hub(name.into()), Some(Path::new("/nowhere")));
+            let found = resolve(&Source::Hub(name.into()), None, Some(Path::new("/nowhere")));
             assert!(matches!(found, Err(HubError::BadName { .. })), "{name}");
         }
     }

@@ -3,8 +3,8 @@
 /// A model's error; every variant names the key or module.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// No model file for this `model_type`.
-    #[error("config.json: `model_type` `{found}` is not supported; supported are {known}")]
+    /// Models of this `model_type` cannot be run.
+    #[error("config.json: models of type `{found}` cannot be run yet; {known} can")]
     UnknownType {
         /// The type found.
         found: String,

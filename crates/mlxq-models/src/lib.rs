@@ -15,5 +15,5 @@ pub mod sentence;
 pub use config::Config;
 pub use error::ModelError;
 pub use ops::{Activation, AttentionSpec, Encoder, Ops, Pooling, Scope, Tokens, Weights};
-pub use registry::{Description, KNOWN_TYPES, build, describe};
+pub use registry::{CONVERTED_TYPES, Description, KNOWN_TYPES, build, describe, layout};
 pub use shapes::{check_shapes, expect_shape};

@@ -14,11 +14,14 @@ mod report;
 mod reporter;
 
 pub use error::PipelineError;
-pub use exec::convert::{ConvertSettings, FormatChoice, convert_folder, convert_models};
+pub use exec::convert::{
+    Choice, ConvertSettings, FolderSettings, FoundSource, convert_folder, convert_models,
+    find_source,
+};
 pub use exec::test::{TestSettings, test_models};
 pub use exit::ExitClass;
 pub use log::Logged;
-pub use mlxq_checkpoint::recipe::Format;
+pub use mlxq_checkpoint::recipe::{Format, Mixed};
 pub use mlxq_hub::cache_folder as hub_cache;
 pub use paths::{Places, folder_name};
 pub use reporter::Reporter;

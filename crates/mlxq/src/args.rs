@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use mlxq_pipeline::Format;
+use mlxq_pipeline::{Format, Mixed};
 
 /// Turns HuggingFace models into quantized MLX format and proves what that cost.
 ///
@@ -41,30 +41,39 @@ pub(crate) enum Command {
 ///
 /// Examples:
 ///   mlxq convert --hf-path all-MiniLM-L6-v2 --mlx-path all-MiniLM-L6-v2-mlx-q8
-///   mlxq convert --config 'config/*.yaml' --dry-run
+///   mlxq convert --hf-path SmolLM2 --mlx-path out --q-bits 4 --q-override 'lm_head=8'
+///   mlxq convert --config 'config/*.yaml' --jobs 2 --dry-run
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ConvertArguments {
-    /// Folder of the checkpoint
-    #[arg(long, value_name = "DIR", requires = "mlx_path", required_unless_present = "config")]
+    /// Folder of the checkpoint, or its name in the Hub's cache on this machine
+    #[arg(
+        long,
+        visible_alias = "model-path",
+        value_name = "DIR",
+        requires = "mlx_path",
+        required_unless_present = "config"
+    )]
     pub(crate) hf_path: Option<PathBuf>,
-    /// Folder to write; it must not exist
+    /// Folder to write
     #[arg(long, value_name = "OUT", requires = "hf_path", conflicts_with = "config")]
     pub(crate) mlx_path: Option<PathBuf>,
-    /// Quantization mode
-    #[arg(long, value_name = "MODE", default_value = "affine", value_parser = Format::MODES)]
-    pub(crate) q_mode: String,
-    /// Bits per weight: 2, 3, 4, 5, 6 or 8 [default: 8, or the mode's only one]
-    #[arg(long, value_name = "N")]
-    pub(crate) q_bits: Option<u32>,
-    /// Weights per scale: 32, 64 or 128 [default: 64, or the mode's only one]
-    #[arg(long, value_name = "N")]
-    pub(crate) q_group_size: Option<usize>,
-    /// Format of everything that is not quantized [default: float16 for float32 sources]
-    #[arg(long, value_name = "DTYPE", value_parser = ["float16", "bfloat16", "float32"])]
-    pub(crate) dtype: Option<String>,
+    /// Branch, tag or commit of a name in the Hub's cache [default: main]
+    #[arg(long, value_name = "REV", requires = "hf_path")]
+    pub(crate) revision: Option<String>,
+    #[command(flatten)]
+    pub(crate) quantization: QuantizationArguments,
+    /// Turn an MLX folder back into floats that transformers loads
+    #[arg(short, long, conflicts_with_all = ["config", "quantize", "q_mode", "q_bits", "q_group_size", "quant_predicate", "q_override"])]
+    pub(crate) dequantize: bool,
+    /// Convert NaN and infinite weights as MLX does, instead of refusing them
+    #[arg(long, requires = "hf_path")]
+    pub(crate) allow_non_finite: bool,
+    /// Most bytes of one weight file, such as 500MB or 2GiB [default: 5GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "hf_path")]
+    pub(crate) max_shard_size: Option<u64>,
     /// Configuration file or glob, instead of --hf-path; may be repeated
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hf_path", "q_mode", "q_bits", "q_group_size", "dtype"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hf_path", "q_mode", "q_bits", "q_group_size", "dtype", "quant_predicate", "q_override"])]
     pub(crate) config: Vec<String>,
     /// Only the model of that name
     #[arg(long, value_name = "NAME", requires = "config")]
@@ -72,12 +81,45 @@ pub(crate) struct ConvertArguments {
     /// Where converted models lie
     #[arg(long, value_name = "DIR", default_value = "models/mlx_converted")]
     pub(crate) output_dir: PathBuf,
+    /// Models converted at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    pub(crate) jobs: usize,
+    /// Threads to compute with, for all models together [default: the cores of the machine]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) threads: Option<usize>,
     /// Say what would be written, with sizes, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Convert again what is converted already
     #[arg(long)]
     pub(crate) no_skip: bool,
+}
+
+/// How weights are packed; the options of mlx_lm.convert.
+#[derive(Debug, Args)]
+pub(crate) struct QuantizationArguments {
+    /// Quantize, as is done anyway; for command lines of mlx_lm, whose -q only makes this program quiet
+    #[arg(long)]
+    pub(crate) quantize: bool,
+    /// Quantization mode [default: affine]
+    #[arg(long, value_name = "MODE", value_parser = Format::MODES)]
+    pub(crate) q_mode: Option<String>,
+    /// Bits per weight: 2, 3, 4, 5, 6 or 8 [default: 8, or the mode's only one]
+    #[arg(long, value_name = "N")]
+    pub(crate) q_bits: Option<u32>,
+    /// Weights per scale: 32, 64 or 128 [default: 64, or the mode's only one]
+    #[arg(long, value_name = "N")]
+    pub(crate) q_group_size: Option<usize>,
+    /// More bits for the layers that need them most
+    #[arg(long, value_name = "NAME", value_parser = Mixed::NAMES)]
+    pub(crate) quant_predicate: Option<String>,
+    /// Bits of the modules whose path REGEX finds, or none; may be repeated, the last that fits counts
+    #[arg(long, value_name = "REGEX=bits[:group[:mode]]|none")]
+    pub(crate) q_override: Vec<String>,
+    /// Format of everything that is not quantized [default: float16 for encoders in float32, else the
+    /// source's]
+    #[arg(long, value_name = "DTYPE", value_parser = ["float16", "bfloat16", "float32"])]
+    pub(crate) dtype: Option<String>,
 }
 
 /// A line {"text": "..", "text_pair"?: ".."} in, a line {"embedding": [..]} or
@@ -164,9 +206,41 @@ fn positive(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected an integer from 1 to 1000000".to_owned())
 }
 
+/// A number of bytes with a unit of 1000 or 1024, as people and transformers write it.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 8] = [
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("TIB", 1 << 40),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    let upper = text.to_ascii_uppercase();
+    let unit = UNITS.iter().find_map(|(name, bytes)| Some((upper.strip_suffix(name)?, *bytes)));
+    let (number, bytes) = unit.unwrap_or((&upper, 1));
+    let size = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(bytes));
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| "expected a number of bytes such as 500MB or 2GiB".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in
+            [("5GiB", 5 << 30), ("500MB", 500_000_000), ("10 kb", 10_000), ("7", 7)]
+        {
+            assert_eq!(super::size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "-1MB", "GB", "1.5GB", "99999999999TB"] {
+            assert!(super::size(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_arguments_are_consistent() {

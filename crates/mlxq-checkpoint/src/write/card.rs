@@ -10,8 +10,10 @@ pub(crate) fn model_card(
     base_model: Option<&str>,
     plan: &ConversionPlan,
 ) -> String {
-    let bits = plan.format.bits();
-    let mut card = format!("---\nlibrary_name: mlx\ntags:\n- mlx\n- quantized\n- {bits}-bit\n");
+    let mut card = "---\nlibrary_name: mlx\ntags:\n- mlx\n".to_owned();
+    if let Some(format) = plan.format {
+        card.push_str(&format!("- quantized\n- {}-bit\n", format.bits()));
+    }
     let licence = source.and_then(licence);
     if let Some(licence) = licence {
         card.push_str(&format!("{licence}\n"));
@@ -20,12 +22,17 @@ pub(crate) fn model_card(
         // A JSON text is a YAML text too, whatever the name holds.
         card.push_str(&format!("base_model: {}\n", serde_json::Value::from(base)));
     }
-    card.push_str(&format!(
-        "---\n\nConverted by mlxq: {}, {bits} bits, groups of {}, the rest in {}.\n",
-        plan.format.mode(),
-        plan.format.group_size(),
-        float_name(plan),
-    ));
+    let rest = plan.float().map_or("integers", float_name);
+    let how = match plan.format {
+        Some(format) => format!(
+            "{}, {} bits, groups of {}, the rest in {rest}",
+            format.mode(),
+            format.bits(),
+            format.group_size()
+        ),
+        None => format!("dequantized to {rest}"),
+    };
+    card.push_str(&format!("---\n\nConverted by mlxq: {how}.\n"));
     card
 }
 

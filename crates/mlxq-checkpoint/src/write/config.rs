@@ -3,50 +3,95 @@
 use std::collections::BTreeMap;
 
 use mlxq_kernels::float::Float;
+use mlxq_kernels::quant::Format;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::keys::{add_keys, add_rope_keys};
 use super::safetensors::SingleFile;
 use crate::Purpose;
-use crate::layout::Layout;
+use crate::layout::{Kind, Layout};
 use crate::recipe::ConversionPlan;
 
-/// The source's configuration with what the MLX clients need: both quantization blocks, the new
-/// dtype where one was stated, and the base class for embeddings; keys sorted.
-pub(crate) fn converted_config(
-    source: &Map<String, Value>,
-    layout: &Layout,
-    plan: &ConversionPlan,
-    purpose: Purpose,
-) -> Value {
-    let mut config: BTreeMap<String, Value> =
-        source.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    config.remove("_name_or_path");
-    let block = json!({
-        "group_size": plan.format.group_size(),
-        "bits": plan.format.bits(),
-        "mode": plan.format.mode(),
-    });
-    config.insert("quantization".to_owned(), block.clone());
-    config.insert("quantization_config".to_owned(), block);
-    for key in ["dtype", "torch_dtype"] {
-        if config.contains_key(key) {
-            config.insert(key.to_owned(), float_name(plan).into());
-        }
-    }
-    if purpose == Purpose::Embedding {
-        config.insert("architectures".to_owned(), json!([layout.base_class]));
-    }
-    Value::Object(config.into_iter().collect())
+/// What the folder's configuration follows from, beside the source's own.
+pub(crate) struct ConfigContext<'a> {
+    pub(crate) layout: Option<&'a Layout>,
+    pub(crate) plan: &'a ConversionPlan,
+    pub(crate) purpose: Purpose,
+    /// The object of the source's `generation_config.json`, whose `eos_token_id` goes before.
+    pub(crate) generation: Option<Map<String, Value>>,
+    /// The mode of the source's `1_Pooling`.
+    pub(crate) pooling: Option<String>,
 }
 
-/// The float format of most planned tensors, as configurations name it.
-pub(crate) fn float_name(plan: &ConversionPlan) -> &'static str {
-    match plan.tensors.first().map(|tensor| tensor.float) {
-        Some(Float::F32) => "float32",
-        Some(Float::BF16) => "bfloat16",
-        Some(Float::F16) | None => "float16",
+/// The source's configuration with what the MLX clients need: both quantization blocks, the new
+/// dtype where one was stated, older keys, and the base class for embeddings; keys sorted.
+pub(crate) fn converted_config(source: &Map<String, Value>, context: &ConfigContext) -> Value {
+    let mut config = source.clone();
+    for key in ["_name_or_path", "quantization", "quantization_config"] {
+        config.remove(key);
+    }
+    if let Some(float) = context.plan.float() {
+        for key in ["dtype", "torch_dtype"] {
+            if config.contains_key(key) {
+                config.insert(key.to_owned(), float_name(float).into());
+            }
+        }
+    }
+    match context.layout.map(|layout| layout.kind) {
+        Some(Kind::Encoder { base_class, .. }) => {
+            if context.purpose == Purpose::Embedding {
+                config.insert("architectures".to_owned(), json!([base_class]));
+            }
+        }
+        Some(Kind::Decoder) | None => adapt_decoder(&mut config, context),
+    }
+    if let Some(block) = quantization(context.plan) {
+        config.insert("quantization".to_owned(), block.clone());
+        config.insert("quantization_config".to_owned(), block);
+    }
+    if let Some(layout) = context.layout {
+        add_keys(&mut config, layout.keys, context.pooling.as_deref());
+    }
+    config.sort_keys();
+    Value::Object(config)
+}
+
+/// What mlx_lm does to a decoder's configuration, and the keys that it reads in their older form.
+fn adapt_decoder(config: &mut Map<String, Value>, context: &ConfigContext) {
+    config.remove("vision_config");
+    let end = context.generation.as_ref().and_then(|generation| generation.get("eos_token_id"));
+    if let Some(end) = end.filter(|end| !end.is_null()) {
+        config.insert("eos_token_id".to_owned(), end.clone());
+    }
+    if context.plan.format.is_some() {
+        add_rope_keys(config);
+    }
+}
+
+/// The block that says how modules are packed: the default, then those that differ, complete.
+fn quantization(plan: &ConversionPlan) -> Option<Value> {
+    let entry = |format: &Format| {
+        json!({
+            "group_size": format.group_size(),
+            "bits": format.bits(),
+            "mode": format.mode(),
+        })
+    };
+    let mut block = entry(&plan.format?);
+    for (path, format) in plan.entries() {
+        block[path] = entry(&format);
+    }
+    Some(block)
+}
+
+/// A float format, as configurations name it.
+pub(crate) fn float_name(float: Float) -> &'static str {
+    match float {
+        Float::F32 => "float32",
+        Float::BF16 => "bfloat16",
+        Float::F16 => "float16",
     }
 }
 

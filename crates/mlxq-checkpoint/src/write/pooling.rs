@@ -36,6 +36,12 @@ pub(crate) fn widened(settings: &Map<String, Value>) -> Map<String, Value> {
     union
 }
 
+/// The one mode of a Pooling module's settings.
+pub(crate) fn pooling_mode(settings: &Map<String, Value>) -> Option<String> {
+    let [mode] = <[String; 1]>::try_from(modes(settings)).ok()?;
+    Some(mode)
+}
+
 fn modes(settings: &Map<String, Value>) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match settings.get("pooling_mode") {

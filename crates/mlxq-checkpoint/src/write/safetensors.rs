@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::CheckpointError;
-use crate::positioned::write_at;
+use crate::positioned::{read_at, write_at};
 use crate::tensor::TensorInfo;
 
-/// The most tensor bytes of one file: 5 GiB, as all MLX converters have it.
-const SHARD_BYTES: usize = 5 << 30;
+/// The most tensor bytes of one file unless the user says otherwise: 5 GiB, as all MLX converters have
+/// it.
+pub const SHARD_BYTES: u64 = 5 << 30;
 
 /// The tensors of one file, sorted by name, and the file's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +31,12 @@ impl SingleFile {
 }
 
 /// Distributes `tensors`, given in an order that keeps what belongs together, over as few files as
-/// hold 5 GiB of tensors each; a larger tensor gets a file of its own.
-pub(crate) fn shards(tensors: Vec<TensorInfo>) -> Vec<SingleFile> {
-    let mut groups: Vec<(usize, Vec<TensorInfo>)> = vec![(0, Vec::new())];
+/// hold `limit` bytes of tensors each; a larger tensor gets a file of its own.
+pub(crate) fn shards(tensors: Vec<TensorInfo>, limit: u64) -> Vec<SingleFile> {
+    let mut groups: Vec<(u64, Vec<TensorInfo>)> = vec![(0, Vec::new())];
     for info in tensors {
-        let bytes = info.bytes();
-        if groups.last().is_some_and(|(held, list)| !list.is_empty() && held + bytes > SHARD_BYTES)
-        {
+        let bytes = info.bytes() as u64;
+        if groups.last().is_some_and(|(held, list)| !list.is_empty() && held + bytes > limit) {
             groups.push((0, Vec::new()));
         }
         if let Some((held, list)) = groups.last_mut() {
@@ -49,7 +49,7 @@ pub(crate) fn shards(tensors: Vec<TensorInfo>) -> Vec<SingleFile> {
         1 => "model.safetensors".to_owned(),
         _ => format!("model-{:05}-of-{count:05}.safetensors", place + 1),
     };
-    let file = |(place, (_, mut tensors)): (usize, (usize, Vec<TensorInfo>))| {
+    let file = |(place, (_, mut tensors)): (usize, (u64, Vec<TensorInfo>))| {
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         SingleFile { name: name(place), tensors }
     };
@@ -69,7 +69,8 @@ impl ShardWriter {
     pub(crate) fn create(dir: &Path, shard: &SingleFile) -> Result<Self, CheckpointError> {
         let path = dir.join(&shard.name);
         let header = header(&shard.tensors);
-        let options = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let options =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = options.map_err(CheckpointError::io(&path))?;
         file.set_len(shard.bytes()).map_err(CheckpointError::io(&path))?;
         write_at(&file, &header, 0).map_err(CheckpointError::io(&path))?;
@@ -91,6 +92,13 @@ impl ShardWriter {
     /// Writes `bytes` at `offset`.
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), CheckpointError> {
         write_at(&self.file, bytes, offset).map_err(CheckpointError::io(&self.path))
+    }
+
+    /// Reads the `bytes` at `offset`.
+    pub(crate) fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, CheckpointError> {
+        let mut buffer = vec![0; bytes];
+        read_at(&self.file, &mut buffer, offset).map_err(CheckpointError::io(&self.path))?;
+        Ok(buffer)
     }
 
     /// Flushes everything to the disk.
@@ -131,7 +139,7 @@ mod tests {
     #[test]
     fn our_reader_reads_what_was_written() {
         let dir = tempfile::tempdir().expect("a folder");
-        let files = shards(vec![info("b", &[3]), info("a", &[2, 2]), info("c", &[])]);
+        let files = shards(vec![info("b", &[3]), info("a", &[2, 2]), info("c", &[])], SHARD_BYTES);
         assert_eq!(files.len(), 1);
         let writer = ShardWriter::create(dir.path(), &files[0]).expect("created");
         let content = HashMap::from([("b", &[1, 2, 3][..]), ("c", &[9]), ("a", &[4, 5, 6, 7])]);
@@ -148,8 +156,9 @@ mod tests {
 
     #[test]
     fn large_models_are_cut_at_five_gibibytes() {
-        let half = SHARD_BYTES / 2;
-        let files = shards(vec![info("a", &[half]), info("b", &[half]), info("c", &[1])]);
+        let half = SHARD_BYTES as usize / 2;
+        let files =
+            shards(vec![info("a", &[half]), info("b", &[half]), info("c", &[1])], SHARD_BYTES);
         let names: Vec<_> =
             files.iter().map(|file| (file.name.as_str(), file.tensors.len())).collect();
         assert_eq!(

@@ -51,11 +51,11 @@ impl NativeEngine {
             Purpose::Embedding => None,
             Purpose::SequenceClassification => Some(labels::read(config)?),
         };
-        let claims = description.layout.claim(&checkpoint, description.layers, purpose)?;
+        let arrangement = description.layout.arrange_folder(&checkpoint)?;
         let weights = NativeWeights {
-            source: &claims.weights(&checkpoint),
+            source: &arrangement.weights(&checkpoint),
             quantization: checkpoint.quantization(),
-            prefix: claims.prefix(),
+            prefix: arrangement.prefix(),
         };
         let count = labels.as_ref().map(Vec::len);
         let scope = Scope::root(&weights);

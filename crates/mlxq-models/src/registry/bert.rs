@@ -1,6 +1,6 @@
 //! BERT (Devlin et al. 2018), as transformers' `BertModel` and `BertForSequenceClassification`.
 
-use mlxq_checkpoint::layout::{Layout, Module, Role};
+use mlxq_checkpoint::layout::{Layout, Module, Rule};
 use serde_json::json;
 
 use super::Description;
@@ -8,31 +8,42 @@ use crate::{
     Activation, AttentionSpec, Config, Encoder, ModelError, Ops, Pooling, Scope, Tokens,
 };
 
-const LAYOUT: Layout = Layout {
-    base_class: "BertModel",
-    base_prefix: "bert.",
-    base: &[
-        Module::required("embeddings.word_embeddings", Role::Embedding),
-        Module::required("embeddings.position_embeddings", Role::Embedding),
-        Module::required("embeddings.token_type_embeddings", Role::Embedding),
-        Module::required("embeddings.LayerNorm", Role::Norm),
-        Module::required("encoder.layer.{i}.attention.self.query", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.self.key", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.self.value", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.output.dense", Role::Linear),
-        Module::required("encoder.layer.{i}.attention.output.LayerNorm", Role::Norm),
-        Module::required("encoder.layer.{i}.intermediate.dense", Role::Linear),
-        Module::required("encoder.layer.{i}.output.dense", Role::Linear),
-        Module::required("encoder.layer.{i}.output.LayerNorm", Role::Norm),
-        Module::optional("pooler.dense", Role::Head),
+/// The three tables and their norm.
+pub(super) const EMBEDDINGS: &[Module] = &[
+    Module::embedding("embeddings.word_embeddings"),
+    Module::embedding("embeddings.position_embeddings"),
+    Module::embedding("embeddings.token_type_embeddings"),
+    Module::norm("embeddings.LayerNorm").with_bias(),
+];
+
+/// The layers, and the pooler that some checkpoints have.
+pub(super) const LAYERS: &[Module] = &[
+    Module::linear("encoder.layer.{i}.attention.self.query").with_bias(),
+    Module::linear("encoder.layer.{i}.attention.self.key").with_bias(),
+    Module::linear("encoder.layer.{i}.attention.self.value").with_bias(),
+    Module::linear("encoder.layer.{i}.attention.output.dense").with_bias(),
+    Module::norm("encoder.layer.{i}.attention.output.LayerNorm").with_bias(),
+    Module::linear("encoder.layer.{i}.intermediate.dense").with_bias(),
+    Module::linear("encoder.layer.{i}.output.dense").with_bias(),
+    Module::norm("encoder.layer.{i}.output.LayerNorm").with_bias(),
+    Module::head("pooler.dense").optional(),
+];
+
+pub(super) const LAYOUT: Layout = Layout {
+    base: &[EMBEDDINGS, LAYERS],
+    heads: &[Module::head("classifier")],
+    rules: &[
+        Rule::Drop("{*}embeddings.position_ids", "a buffer, not a weight"),
+        Rule::Drop("{*}embeddings.token_type_ids", "a buffer, not a weight"),
+        Rule::Drop("cls.{*}", "a head that prediction does not use"),
+        Rule::Drop("lm_head.{*}", "a head that prediction does not use"),
+        Rule::Drop("qa_outputs.{*}", "a head that prediction does not use"),
+        Rule::RenameOld(&[
+            ("{*}LayerNorm.gamma", "{*}LayerNorm.weight"),
+            ("{*}LayerNorm.beta", "{*}LayerNorm.bias"),
+        ]),
     ],
-    heads: &[Module::required("classifier", Role::Head)],
-    renamed_endings: &[
-        ("LayerNorm.gamma", "LayerNorm.weight"),
-        ("LayerNorm.beta", "LayerNorm.bias"),
-    ],
-    dropped_endings: &["embeddings.position_ids", "embeddings.token_type_ids"],
-    dropped_prefixes: &["cls.", "qa_outputs."],
+    ..Layout::encoder("BertModel", "bert.")
 };
 
 /// The settings of `BertConfig` that change the computation, with its defaults.
@@ -85,7 +96,6 @@ pub(super) fn describe(config: Config) -> Result<Description, ModelError> {
     let settings = Settings::read(config)?;
     Ok(Description {
         layout: &LAYOUT,
-        layers: settings.num_hidden_layers,
         max_tokens: settings.max_position_embeddings,
         vocabulary: settings.vocab_size,
         token_types: settings.type_vocab_size,

@@ -301,7 +301,7 @@ fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates),
         target_size_mb,
         size_rule,
     };
-    Ok((Recipe { format, float }, gates))
+    Ok((Recipe::uniform(format, float), gates))
 }
 
 /// The float format called `name`, as configurations and mlx_lm name them.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mlxq_checkpoint::Checkpoint;
 use mlxq_checkpoint::recipe::Recipe;
+use mlxq_checkpoint::{Checkpoint, ConvertRequest};
 use mlxq_engine::worker::{Worker, WorkerCommand};
 use mlxq_engine::{Output, torch};
 use mlxq_eval::data::{Dataset, FileSpec, read};
@@ -272,7 +272,7 @@ fn gates(
     size_mb: f64,
 ) -> Result<[Gate; 3], PipelineError> {
     let asked = &inputs.model.gates;
-    let arithmetic = expected_words(inputs.model.recipe, &inputs.source)?;
+    let arithmetic = expected_words(&inputs.model.recipe, &inputs.source)?;
     Ok([
         gate::accuracy(drop, asked.max_accuracy_drop),
         gate::speed(speed, asked.min_speedup),
@@ -299,13 +299,11 @@ fn speed_evidence(torch: &Torch, run: Option<&Run>, converted: &Run) -> SpeedEvi
 }
 
 /// What the recipe must come to, by the tensor list.
-fn expected_words(recipe: Recipe, source: &Path) -> Result<String, PipelineError> {
+fn expected_words(recipe: &Recipe, source: &Path) -> Result<String, PipelineError> {
     let checkpoint = Checkpoint::open(source)?;
-    let settings = mlxq_models::Config::new(checkpoint.config());
-    let description = mlxq_models::describe(checkpoint.model_type(), settings)?;
-    let purpose = checkpoint.purpose();
-    let claims = description.layout.claim(&checkpoint, description.layers, purpose)?;
-    let plan = recipe.plan(&claims, &checkpoint, purpose)?;
+    let layout = mlxq_models::layout(checkpoint.model_type());
+    let task = mlxq_checkpoint::Task::Quantize(recipe.clone());
+    let plan = ConvertRequest::new(&checkpoint, layout, source, task).prospect()?.plan;
     let mb = plan.tensor_bytes() as f64 / f64::from(1 << 20);
     Ok(format!(
         "{} bits in groups of {} take {mb:.2} MB ({}), and the tokenizer's files",

@@ -158,6 +158,7 @@ fn dry_run(
 
 fn convert_settings(settings: &TestSettings, dry_run: bool) -> ConvertSettings {
     ConvertSettings {
+        jobs: 1,
         output_dir: settings.output_dir.clone(),
         model: None,
         dry_run,
@@ -193,7 +194,7 @@ fn prepare(
         let record = convert_model(model, &convert_settings(settings, false), reporter)?;
         write_json(&settings.places.conversion(&model.name), &record)?;
     }
-    Ok(mlxq_hub::resolve(&model.source, settings.hub_cache.as_deref())?)
+    Ok(mlxq_hub::resolve(&model.source, None, settings.hub_cache.as_deref())?)
 }
 
 fn finish(

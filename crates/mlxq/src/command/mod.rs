@@ -16,6 +16,14 @@ fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
 }
 
+/// Lets conversions compute with `asked` threads; else one per core of the machine.
+fn limit_threads(asked: Option<usize>) -> anyhow::Result<()> {
+    match asked {
+        Some(threads) => Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?),
+        None => Ok(()),
+    }
+}
+
 /// `MLX_TEMP_DIR`, under which records lie.
 fn temp_dir() -> Option<PathBuf> {
     std::env::var_os("MLX_TEMP_DIR").map(PathBuf::from)

@@ -110,7 +110,6 @@ fn configs_that_are_no_model() {
     }
     refused(write("{\"a\": 1, \"a\": 2, \"model_type\": \"bert\"}"), &["config.json", "`a`"]);
     for (key, value, word) in [
-        ("model_type", json!("gpt-none"), "gpt-none"),
         ("model_type", Value::Null, "model_type"),
         ("hidden_size", json!("64"), "hidden_size"),
         ("hidden_size", json!(-1), "hidden_size"),
