@@ -1,0 +1,161 @@
+"""Makes the folders of the tables."""
+
+import json
+import shutil
+
+import torch
+from safetensors.torch import load_file, save_file
+from tiny.decoders import BASE, SHAPES, VARIANTS
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+torch.set_num_threads(1)
+
+OLD_GPT2 = "transformer."
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+
+
+def write(path, value):
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def randomize(model, seed):
+    """Every parameter random, norms and biases too, so that an exchange of two shows."""
+    made = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, value in sorted(model.named_parameters()):
+            noise = torch.randn(value.shape, generator=made)
+            value.copy_(1 + noise / 4 if value.dim() == 1 and name.endswith("weight") else noise / 8)
+    return model.eval()
+
+
+def tokenizer(folder):
+    """One token for each byte, and the special ones."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: place for place, token in enumerate(SPECIAL + alphabet)}
+    made = Tokenizer(models.BPE(vocabulary, []))
+    made.add_special_tokens(SPECIAL)
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.save(str(folder / "tokenizer.json"))
+    write(folder / "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 128, "add_bos_token": False,
+        "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
+    })
+    write(folder / "special_tokens_map.json", {"bos_token": "<s>", "eos_token": "</s>"})
+
+
+def scaling(rope):
+    """What stood in `rope_scaling` before transformers 5, of one set of rope parameters."""
+    if rope.get("rope_type", "default") == "default":
+        return None
+    kept = {key: rope[key] for key in rope if key not in ("rope_theta", "partial_rotary_factor")}
+    return kept | {"type": rope["rope_type"]}
+
+
+def legacy_keys(config):
+    """The keys which clients read and transformers 5 no longer writes, where `config` lacks them."""
+    rope, kind = config.get("rope_parameters") or {}, config["model_type"]
+    found = {}
+    if "full_attention" in rope:
+        full, local = rope["full_attention"], rope["sliding_attention"]
+        found = {"rope_theta": full["rope_theta"], "rope_local_base_freq": local["rope_theta"]}
+        found["rope_scaling"] = scaling(full)
+        found["sliding_window_pattern"] = config.get("_sliding_window_pattern")
+    elif rope:
+        found = {key: rope.get(key) for key in ("rope_theta", "partial_rotary_factor")}
+        found["rope_scaling"] = scaling(rope)
+    if kind == "deepseek_v2":  # an object, always: this one changes nothing
+        found["rope_scaling"] = found.get("rope_scaling") or {"type": "yarn", "factor": 1.0}
+    if kind == "gpt2":
+        found["n_ctx"] = config["n_positions"]
+    if kind == "gpt_neox":
+        found |= {"rotary_emb_base": rope.get("rope_theta"), "rotary_pct": rope.get("partial_rotary_factor")}
+    if kind == "qwen3_moe":
+        found["num_experts"] = config.get("num_local_experts")
+    return {key: value for key, value in found.items() if value is not None and key not in config}
+
+
+def published(config):
+    """The configuration as checkpoints from before transformers 5 have it."""
+    old = config | legacy_keys(config)
+    old["torch_dtype"] = old.pop("dtype")
+    old["transformers_version"] = "4.51.0"
+    for key in ("rope_parameters", "num_local_experts", "_sliding_window_pattern"):
+        if key != "num_local_experts" or config["model_type"] == "qwen3_moe":
+            old.pop(key, None)
+    return old
+
+
+def extra_tensors(kind, tensors, config):
+    """Tensors that published files have and transformers does not write."""
+    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    if kind == "lm_head":
+        return tensors | {"lm_head.weight": tensors["model.embed_tokens.weight"].clone()}
+    if kind == "inv_freq":
+        name = "model.layers.{}.self_attn.rotary_emb.inv_freq"
+        return tensors | {name.format(i): torch.arange(8.0) for i in range(layers)}
+    if kind == "masked_bias":
+        mask = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+        for i in range(layers):
+            base = f"gpt_neox.layers.{i}.attention."
+            tensors |= {base + "bias": mask.clone(), base + "masked_bias": torch.tensor(-1e9),
+                        base + "rotary_emb.inv_freq": torch.arange(8.0)}
+        return tensors
+    if kind == "hub":
+        tensors = {name.removeprefix(OLD_GPT2): value for name, value in tensors.items()}
+        return tensors | {f"h.{i}.attn.bias": torch.ones(1, 1, 8, 8) for i in range(layers)}
+    raise KeyError(kind)
+
+
+def one_file(folder, change):
+    """Writes the tensors again, changed, in one file."""
+    tensors = {}
+    for file in sorted(folder.glob("model*.safetensors")):
+        tensors |= load_file(file)
+        file.unlink()
+    (folder / "model.safetensors.index.json").unlink(missing_ok=True)
+    save_file(change(tensors), folder / "model.safetensors", {"format": "pt"})
+
+
+def decoder(folder, kind, name):
+    """Makes the variant `name` of the decoder `kind` in `folder`, which must not exist."""
+    line = VARIANTS[kind][name]
+    shape = ({} if kind == "gpt2" else BASE) | SHAPES.get(kind, {}) | line["config"]
+    config = AutoConfig.for_model(kind, **shape)
+    model = randomize(AutoModelForCausalLM.from_config(config), seed=20261124)
+    model.to(getattr(torch, line.get("dtype", "float32")))
+    model.save_pretrained(folder, max_shard_size=line.get("shard", "5GB"))
+    tokenizer(folder)
+    written = read(folder / "config.json")
+    if line.get("form") != "v5":
+        written = published(written)
+    for key in line.get("without", []):
+        written.pop(key)
+    write(folder / "config.json", written)
+    if kind_of_extra := line.get("extra"):
+        one_file(folder, lambda tensors: extra_tensors(kind_of_extra, tensors, written))
+    return folder
+
+
+def twin(source, folder, kind, name):
+    """The folder that mlx_lm takes, of one that it does not take: `source` itself where it does."""
+    how = VARIANTS[kind][name].get("twin")
+    if how is None:
+        return source
+    shutil.copytree(source, folder)
+    if how == "keys":
+        config = read(folder / "config.json")
+        write(folder / "config.json", config | legacy_keys(config))
+    elif how == "no head":
+        one_file(folder, lambda tensors: {n: tensors[n] for n in tensors if n != "lm_head.weight"})
+    elif how == "no prefix":
+        one_file(folder, lambda tensors: {n.removeprefix(OLD_GPT2): tensors[n] for n in tensors})
+    return folder
