@@ -137,6 +137,11 @@ def decoder(folder, kind, name):
     written = read(folder / "config.json")
     if line.get("form") != "v5":
         written = published(written)
+    if stated := line.get("stated"):
+        written["torch_dtype"] = stated
+    if generation := line.get("generation"):
+        path = folder / "generation_config.json"
+        write(path, read(path) | generation)
     for key in line.get("without", []):
         written.pop(key)
     write(folder / "config.json", written)

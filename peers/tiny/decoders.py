@@ -1,9 +1,10 @@
 """The decoders: for every type its shape, and variants of it.
 
 A variant changes the configuration (`config`), the format of the weights (`dtype`), the number of files
-(`shard`, the greatest size of one), what configuration keys are missing (`without`) or what tensors the
-file has besides those of transformers (`extra`). `form` is the way the configuration is written:
-`published`, as the checkpoints on the Hub have it, or `v5`, as transformers 5 writes it.
+(`shard`, the greatest size of one), the format that torch_dtype states if it is another one (`stated`),
+what configuration keys are missing (`without`), what else stands in generation_config.json (`generation`),
+or what tensors the file has besides those of transformers (`extra`). `form` is the way the configuration is
+written: `published`, as the checkpoints on the Hub have it, or `v5`, as transformers 5 writes it.
 
 `mlx_lm_fails` says why mlx_lm 0.32.2 refuses the folder or reads it wrongly, `error` what it says when it
 refuses, and `twin` makes of it the folder that mlx_lm takes (`build.twin`): ours must convert the one to
@@ -23,7 +24,7 @@ LATENT = {
 SHAPES = {
     "gemma": {"head_dim": 32},
     "gemma2": {"head_dim": 32, "query_pre_attn_scalar": 32},
-    "gemma3_text": {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16},
+    "gemma3_text": {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16, "sliding_window_pattern": 2},
     "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 128, "vocab_size": 272,
              "bos_token_id": 1, "eos_token_id": 2},
     "gpt_neox": {"intermediate_size": 256, "num_key_value_heads": 4},
@@ -40,7 +41,8 @@ SHAPES = {
     },
 }
 
-ODD = {"hidden_size": 96, "intermediate_size": 160}  # groups of 32 fit, groups of 64 do not
+# Groups of 32 fit everywhere, groups of 64 only where the last dimension is the intermediate one.
+ODD = {"hidden_size": 96, "intermediate_size": 128}
 TIED, UNTIED = {"tie_word_embeddings": True}, {"tie_word_embeddings": False}
 ROPE = "reads rope_theta at the top only: a wrong default, silently"
 ROPE_ERROR = "reads rope_theta at the top only"
@@ -61,10 +63,12 @@ def v5(base=None, fails=ROPE, error=None, **more):
 
 VARIANTS = {
     "llama": {
-        "untied": {"config": UNTIED, "dtype": "bfloat16", "shard": "60KB"},
+        "untied": {"config": UNTIED, "dtype": "bfloat16", "shard": "60KB", "generation": {"eos_token_id": [2, 3]}},
         "tied": {"config": TIED | ODD | {"attention_bias": True, "mlp_bias": True}, "extra": "inv_freq"},
         "tied-head": {"config": TIED | {"num_hidden_layers": 4}, "extra": "lm_head", "dtype": "float16"},
         "no-tie-key": {"config": TIED, "without": ["tie_word_embeddings"]},
+        "stated-dtype": {"config": {}, "stated": "float16"},
+        "nothing-fits": {"config": {"hidden_size": 96, "intermediate_size": 160}},
         "v5": v5(500000.0),
         "v5-scaled": {"form": "v5", "mlx_lm_fails": ROPE, "twin": "keys", "config": {"rope_parameters": {
             "rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
@@ -101,14 +105,14 @@ VARIANTS = {
         "tied": {"config": {"num_key_value_heads": 1, "num_hidden_layers": 4}, "dtype": "bfloat16"},
         "untied": {"config": UNTIED | ODD},
         "v5": v5(fails="reads rope_theta, rope_local_base_freq and sliding_window_pattern at the top only",
-                 config={"_sliding_window_pattern": 2, "rope_parameters": {
+                 without=["sliding_window_pattern"], config={"rope_parameters": {
                      "full_attention": {"rope_type": "default", "rope_theta": 500000.0},
                      "sliding_attention": {"rope_type": "default", "rope_theta": 20000.0},
                  }}),
     },
     "phi": {
         "untied": {"config": {"num_key_value_heads": 4}, "dtype": "float16"},
-        "odd": {"config": ODD | theta(10000.0, partial_rotary_factor=0.4)},
+        "odd": {"config": ODD | theta(10000.0, partial_rotary_factor=0.5)},
         "v5": v5(config=theta(20000.0, partial_rotary_factor=0.5)),
     },
     "phi3": {
@@ -176,7 +180,7 @@ VARIANTS = {
     },
     "qwen2_moe": {
         "untied": {"config": {}, "dtype": "bfloat16"},
-        "odd": {"config": ODD | {"moe_intermediate_size": 96, "shared_expert_intermediate_size": 160}},
+        "odd": {"config": ODD | {"moe_intermediate_size": 96, "shared_expert_intermediate_size": 128}},
         "v5": v5(20000.0),
     },
     "qwen3_moe": {
