@@ -36,6 +36,7 @@ SHAPES = {
     "qwen2_moe": EXPERTS | {"shared_expert_intermediate_size": 64},
     "qwen3_moe": EXPERTS | {"head_dim": 32},
     "deepseek_v2": LATENT | {
+        "num_key_value_heads": 4,
         "n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 2, "moe_intermediate_size": 64,
         "first_k_dense_replace": 1, "q_lora_rank": 32,
     },
@@ -105,7 +106,7 @@ VARIANTS = {
         "tied": {"config": {"num_key_value_heads": 1, "num_hidden_layers": 4}, "dtype": "bfloat16"},
         "untied": {"config": UNTIED | ODD},
         "v5": v5(fails="reads rope_theta, rope_local_base_freq and sliding_window_pattern at the top only",
-                 without=["sliding_window_pattern"], config={"rope_parameters": {
+                 without=["sliding_window_pattern"], config={"num_hidden_layers": 6, "rope_parameters": {
                      "full_attention": {"rope_type": "default", "rope_theta": 500000.0},
                      "sliding_attention": {"rope_type": "default", "rope_theta": 20000.0},
                  }}),
