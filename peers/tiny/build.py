@@ -5,9 +5,16 @@ import shutil
 
 import torch
 from safetensors.torch import load_file, save_file
-from tiny.decoders import BASE, SHAPES, VARIANTS
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM
+from tiny import decoders, encoders
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.decoders import ByteLevel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+)
 from transformers.utils import logging
 
 logging.set_verbosity_error()
@@ -43,7 +50,7 @@ def tokenizer(folder):
     made = Tokenizer(models.BPE(vocabulary, []))
     made.add_special_tokens(SPECIAL)
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    made.decoder = ByteLevel()
     made.save(str(folder / "tokenizer.json"))
     write(folder / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 128, "add_bos_token": False,
@@ -64,7 +71,10 @@ def legacy_keys(config):
     """The keys which clients read and transformers 5 no longer writes, where `config` lacks them."""
     rope, kind = config.get("rope_parameters") or {}, config["model_type"]
     found = {}
-    if "full_attention" in rope:
+    if kind == "modernbert" and rope:
+        found["global_rope_theta"] = rope["full_attention"]["rope_theta"]
+        found["local_rope_theta"] = rope["sliding_attention"]["rope_theta"]
+    elif "full_attention" in rope:
         full, local = rope["full_attention"], rope["sliding_attention"]
         found = {"rope_theta": full["rope_theta"], "rope_local_base_freq": local["rope_theta"]}
         found["rope_scaling"] = scaling(full)
@@ -125,18 +135,20 @@ def one_file(folder, change):
     save_file(change(tensors), folder / "model.safetensors", {"format": "pt"})
 
 
-def decoder(folder, kind, name):
-    """Makes the variant `name` of the decoder `kind` in `folder`, which must not exist."""
-    line = VARIANTS[kind][name]
-    shape = ({} if kind == "gpt2" else BASE) | SHAPES.get(kind, {}) | line["config"]
-    config = AutoConfig.for_model(kind, **shape)
-    model = randomize(AutoModelForCausalLM.from_config(config), seed=20261124)
-    model.to(getattr(torch, line.get("dtype", "float32")))
+def save(folder, model, line):
+    """Writes a model of random weights with its tokenizer; the configuration in the form that is wanted."""
+    randomize(model, seed=20261124).to(getattr(torch, line.get("dtype", "float32")))
     model.save_pretrained(folder, max_shard_size=line.get("shard", "5GB"))
     tokenizer(folder)
     written = read(folder / "config.json")
-    if line.get("form") != "v5":
-        written = published(written)
+    return written if line.get("form") == "v5" else published(written)
+
+
+def decoder(folder, kind, name):
+    """Makes the variant `name` of the decoder `kind` in `folder`, which must not exist."""
+    line = decoders.VARIANTS[kind][name]
+    shape = ({} if kind == "gpt2" else decoders.BASE) | decoders.SHAPES.get(kind, {}) | line["config"]
+    written = save(folder, AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape)), line)
     if stated := line.get("stated"):
         written["torch_dtype"] = stated
     if generation := line.get("generation"):
@@ -152,7 +164,7 @@ def decoder(folder, kind, name):
 
 def twin(source, folder, kind, name):
     """The folder that mlx_lm takes, of one that it does not take: `source` itself where it does."""
-    how = VARIANTS[kind][name].get("twin")
+    how = decoders.VARIANTS[kind][name].get("twin")
     if how is None:
         return source
     shutil.copytree(source, folder)
@@ -163,4 +175,47 @@ def twin(source, folder, kind, name):
         one_file(folder, lambda tensors: {n: tensors[n] for n in tensors if n != "lm_head.weight"})
     elif how == "no prefix":
         one_file(folder, lambda tensors: {n.removeprefix(OLD_GPT2): tensors[n] for n in tensors})
+    return folder
+
+
+HEADS = {"base": AutoModel, "classify": AutoModelForSequenceClassification, "mlm": AutoModelForMaskedLM}
+
+
+def older(how, tensors, prefix):
+    """What published files have otherwise: old names, buffers, tied tensors a second time."""
+    if how == "gamma":
+        old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+        endings = {name: next((end for end in old if name.endswith(end)), "") for name in tensors}
+        return {name.removesuffix(end) + old.get(end, "") if end else name: tensors[name]
+                for name, end in endings.items()}
+    if how == "position_ids":
+        start = prefix if any(name.startswith(prefix) for name in tensors) else ""
+        return tensors | {f"{start}embeddings.position_ids": torch.arange(40)[None]}
+    if how == "embed_tokens":
+        shared = tensors[f"{prefix}shared.weight"]
+        return tensors | {f"{prefix}{part}.embed_tokens.weight": shared.clone() for part in ("encoder", "decoder")}
+    decoder_of = {"decoder": "cls.predictions.decoder", "lm_head": "lm_head.decoder", "plain decoder": "decoder"}
+    table = next(name for name in tensors if name.endswith(("word_embeddings.weight", "tok_embeddings.weight")))
+    return tensors | {f"{decoder_of[how]}.weight": tensors[table].clone()}
+
+
+def encoder(folder, kind, name):
+    """Makes the variant `name` of the encoder `kind` in `folder`, which must not exist."""
+    line = encoders.VARIANTS[kind][name]
+    base = encoders.WITHOUT_BASE if kind in ("distilbert", "bart") else encoders.BASE
+    shape = base | encoders.SHAPES.get(kind, {}) | line.get("config", {})
+    labels = {"num_labels": 3} if line["head"] == "classify" else {}
+    config = AutoConfig.for_model(kind, **shape, **labels)
+    write(folder / "config.json", save(folder, HEADS[line["head"]].from_config(config), line))
+    for how in line.get("old", []):
+        one_file(folder, lambda tensors, how=how: older(how, tensors, encoders.PREFIXES[kind]))
+    if pooling := line.get("pooling"):
+        kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+        write(folder / "modules.json", [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{module}"}
+            for i, (path, module) in enumerate(kinds)
+        ])
+        write(folder / "sentence_bert_config.json", {"max_seq_length": 32, "do_lower_case": False})
+        (folder / "1_Pooling").mkdir()
+        write(folder / "1_Pooling/config.json", pooling)
     return folder
