@@ -8,11 +8,13 @@ import json
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "peers"))  # for the package `tiny`
 
 
 def mlxq(*arguments, stdin=None, codes=(0,), env=None):
