@@ -14,6 +14,23 @@ pub enum Float {
 }
 
 impl Float {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::BF16];
+
+    /// The name in configurations: `float32`, `float16`, `bfloat16`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::BF16 => "bfloat16",
+        }
+    }
+
+    /// The format called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|float| float.name() == name)
+    }
+
     /// Bytes of one number.
     pub const fn size(self) -> usize {
         match self {

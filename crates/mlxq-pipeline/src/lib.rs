@@ -13,10 +13,10 @@ mod record;
 mod report;
 mod reporter;
 
+pub use config::Choice;
 pub use error::PipelineError;
 pub use exec::convert::{
-    Choice, ConvertSettings, FolderSettings, FoundSource, convert_folder, convert_models,
-    find_source,
+    ConvertSettings, FolderSettings, FoundSource, convert_folder, convert_models, find_source,
 };
 pub use exec::test::{TestSettings, test_models};
 pub use exit::ExitClass;

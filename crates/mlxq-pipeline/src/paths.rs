@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mlxq_checkpoint::recipe::Format;
+use mlxq_checkpoint::recipe::{Format, Recipe};
 
 /// The folder of records and logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +63,13 @@ fn file_name(name: &str) -> String {
     name.replace(['/', '\\'], "__")
 }
 
-/// The folder of a converted model: `<name>-mlx-q<bits>` for affine, else `<name>-mlx-<mode>`.
-pub fn folder_name(model: &str, format: &Format) -> String {
-    let suffix = match format {
-        Format::Affine(affine) => format!("q{}", affine.bits()),
-        Format::Floating(floating) => floating.name().to_owned(),
+/// The folder of a converted model: `<name>-mlx-q<bits>` for affine, `<name>-mlx-mixed_4_6` for a mixed
+/// recipe, else `<name>-mlx-<mode>`.
+pub fn folder_name(model: &str, recipe: &Recipe) -> String {
+    let suffix = match (recipe.mixed, recipe.format) {
+        (Some(mixed), _) => mixed.to_string(),
+        (None, Format::Affine(affine)) => format!("q{}", affine.bits()),
+        (None, Format::Floating(floating)) => floating.name().to_owned(),
     };
     format!("{}-mlx-{suffix}", file_name(model))
 }
@@ -88,7 +90,10 @@ mod tests {
             text(places.test_results("m", 8)),
             "/x/mlx_conversion/test_results/m_8bit_results.json"
         );
-        let folder = |mode| Format::new(mode, None, None).map(|f| folder_name("org/m", &f));
+        let folder = |mode| {
+            let recipe = Format::new(mode, None, None).map(|f| Recipe::uniform(f, None));
+            recipe.map(|recipe| folder_name("org/m", &recipe))
+        };
         assert_eq!(folder("affine").as_deref(), Ok("org__m-mlx-q8"));
         assert_eq!(folder("mxfp4").as_deref(), Ok("org__m-mlx-mxfp4"));
         assert_eq!(Places::new(Some("".into())), Places::new(None));

@@ -5,8 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{ConvertRequest, Converted, Task};
-use crate::recipe::Recipe;
-use crate::write::float_name;
+use crate::recipe::{Float, Recipe};
 use crate::{CheckpointError, json};
 
 /// The program that writes.
@@ -18,13 +17,13 @@ impl ConvertRequest<'_> {
     pub fn settings(&self) -> Value {
         let task = match &self.task {
             Task::Dequantize { float } => {
-                json!({"dequantize": true, "dtype": float.map(float_name)})
+                json!({"dequantize": true, "dtype": float.map(Float::name)})
             }
             Task::Quantize(Recipe { format, float, mixed, overrides }) => json!({
                 "mode": format.mode(),
                 "bits": format.bits(),
                 "group_size": format.group_size(),
-                "dtype": float.map(float_name),
+                "dtype": float.map(Float::name),
                 "quant_predicate": mixed.map(|mixed| mixed.to_string()),
                 "overrides": overrides.iter().map(|own| own.text()).collect::<Vec<_>>(),
             }),
@@ -174,7 +173,7 @@ fn quantization_metadata(converted: &Converted, size_mb: f64) -> Map<String, Val
         ("bits", json!(plan.format.map(|format| format.bits()))),
         ("group_size", json!(plan.format.map(|format| format.group_size()))),
         ("mode", json!(plan.format.map(|format| format.mode()))),
-        ("float_dtype", json!(plan.float().map(float_name))),
+        ("float_dtype", json!(plan.float().map(Float::name))),
         ("actual_size_mb", json!(size_mb)),
         ("original_size_mb", json!(original_bytes / (1 << 20) as f64)),
         ("compression_ratio", json!(original_bytes / plan.tensor_bytes() as f64)),

@@ -149,12 +149,7 @@ impl Floats {
 /// The format that a configuration names: `torch_dtype`, as transformers 4 wrote it, or `dtype`.
 fn stated_float(config: &Map<String, Value>) -> Option<Float> {
     let stated = ["torch_dtype", "dtype"].iter().find_map(|key| config.get(*key)?.as_str());
-    match stated?.trim_start_matches("torch.") {
-        "float32" => Some(Float::F32),
-        "float16" => Some(Float::F16),
-        "bfloat16" => Some(Float::BF16),
-        _ => None,
-    }
+    Float::from_name(stated?.trim_start_matches("torch."))
 }
 
 struct Planner<'a> {

@@ -1,7 +1,6 @@
 //! The model card of a converted folder.
 
-use crate::recipe::ConversionPlan;
-use crate::write::config::float_name;
+use crate::recipe::{ConversionPlan, Float};
 
 /// `README.md`: front matter that the Hub reads, then what was done in a few lines. The licence is
 /// taken from `source`, the source's own card.
@@ -22,7 +21,7 @@ pub(crate) fn model_card(
         // A JSON text is a YAML text too, whatever the name holds.
         card.push_str(&format!("base_model: {}\n", serde_json::Value::from(base)));
     }
-    let rest = plan.float().map_or("integers", float_name);
+    let rest = plan.float().map_or("integers", Float::name);
     let how = match plan.format {
         Some(format) => format!(
             "{}, {} bits, groups of {}, the rest in {rest}",

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use mlxq_kernels::float::Float;
 use mlxq_kernels::quant::Format;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
@@ -35,7 +34,7 @@ pub(crate) fn converted_config(source: &Map<String, Value>, context: &ConfigCont
     if let Some(float) = context.plan.float() {
         for key in ["dtype", "torch_dtype"] {
             if config.contains_key(key) {
-                config.insert(key.to_owned(), float_name(float).into());
+                config.insert(key.to_owned(), float.name().into());
             }
         }
     }
@@ -84,15 +83,6 @@ fn quantization(plan: &ConversionPlan) -> Option<Value> {
         block[path] = entry(&format);
     }
     Some(block)
-}
-
-/// A float format, as configurations name it.
-pub(crate) fn float_name(float: Float) -> &'static str {
-    match float {
-        Float::F32 => "float32",
-        Float::BF16 => "bfloat16",
-        Float::F16 => "float16",
-    }
 }
 
 /// `model.safetensors.index.json`: sizes without headers, tensors sorted.

@@ -10,7 +10,7 @@ mod safetensors;
 mod side;
 
 pub(crate) use card::model_card;
-pub(crate) use config::{ConfigContext, converted_config, float_name, index, pretty};
+pub(crate) use config::{ConfigContext, converted_config, index, pretty};
 pub(crate) use folder::{MARKER, StagedFolder};
 pub(crate) use journal::Journal;
 pub(crate) use pooling::pooling_mode;

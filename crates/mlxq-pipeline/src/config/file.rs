@@ -57,6 +57,9 @@ pub(super) struct Quantization {
     pub(super) bits: Option<u32>,
     pub(super) group_size: Option<usize>,
     pub(super) dtype: Option<String>,
+    pub(super) quant_predicate: Option<String>,
+    #[serde(default)]
+    pub(super) overrides: Vec<String>,
     pub(super) target_size_mb: Option<f64>,
     #[serde(rename = "readme_target_size_mb")]
     _readme_target_size_mb: Option<f64>,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
-use mlxq_checkpoint::recipe::{Float, Format, Recipe};
+use mlxq_checkpoint::recipe::Recipe;
 use mlxq_eval::data::{ColumnRef, Columns, FileFormat, FileSpec, TargetColumn};
 use mlxq_eval::gate::SizeRule;
 use mlxq_hub::Source;
 use serde_saphyr::Spanned;
 
-use super::{Config, DatasetConfig, DatasetSource, Gates, ModelConfig, Place, Task, file};
+use super::{Choice, Config, DatasetConfig, DatasetSource, Gates, ModelConfig, Place, Task, file};
 use crate::PipelineError;
 
 /// The largest configuration file, in bytes.
@@ -273,13 +273,17 @@ fn column(column: file::Column) -> ColumnRef {
 }
 
 fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates), String> {
-    let mode = quantization.mode.as_deref().unwrap_or("affine");
-    let format = Format::new(mode, quantization.bits, quantization.group_size)?;
-    let float = match quantization.dtype.as_deref() {
+    let choice = Choice {
+        mode: quantization.mode.clone(),
+        bits: quantization.bits,
+        group_size: quantization.group_size,
         // The original's presets say int8, which names the codes and not the rest.
-        None | Some("int8") => None,
-        Some(name) => Some(float(name)?),
+        dtype: quantization.dtype.clone().filter(|name| name != "int8"),
+        quant_predicate: quantization.quant_predicate.clone(),
+        overrides: quantization.overrides.clone(),
+        ..Choice::default()
     };
+    let recipe = choice.recipe()?;
     let in_range = |key: &str, value: Option<f64>, largest: f64| match value {
         Some(value) if !(value >= 0.0 && value <= largest) => {
             Err(format!("`{key}` is {value}, expected 0 to {largest}"))
@@ -301,20 +305,7 @@ fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates),
         target_size_mb,
         size_rule,
     };
-    Ok((Recipe::uniform(format, float), gates))
-}
-
-/// The float format called `name`, as configurations and mlx_lm name them.
-///
-/// # Errors
-/// With the known names.
-pub(crate) fn float(name: &str) -> Result<Float, String> {
-    match name {
-        "float16" => Ok(Float::F16),
-        "bfloat16" => Ok(Float::BF16),
-        "float32" => Ok(Float::F32),
-        other => Err(format!("dtype `{other}` is none of float16, bfloat16, float32")),
-    }
+    Ok((recipe, gates))
 }
 
 fn line_of<T>(spanned: &Spanned<T>) -> u64 {

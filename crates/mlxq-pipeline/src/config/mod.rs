@@ -1,5 +1,6 @@
 //! What is to be converted and tested: the original pipeline's YAML, extended.
 
+mod choice;
 mod file;
 mod load;
 mod task;
@@ -12,7 +13,7 @@ use mlxq_eval::data::FileSpec;
 use mlxq_eval::gate::SizeRule;
 use mlxq_hub::Source;
 
-pub(crate) use load::float;
+pub use choice::Choice;
 pub use load::{load, parse};
 pub use task::Task;
 
@@ -38,7 +39,7 @@ pub struct ModelConfig {
     pub source: Source,
     /// What it is for.
     pub task: Task,
-    /// Bits, group size and dtype.
+    /// How its weights are quantized.
     pub recipe: Recipe,
     /// The gates.
     pub gates: Gates,

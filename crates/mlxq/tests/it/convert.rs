@@ -76,10 +76,8 @@ fn bits_groups_and_dtype_are_those_asked_for() {
     let metadata = json(&work.path("out/conversion_metadata.json"));
     assert_eq!(metadata["model_name"], "tiny-bert-embed");
     let command = metadata["conversion_command"].as_str().expect("a text");
-    assert!(
-        command.ends_with("--mlx-path 'out' --q-mode affine --q-bits 4 --q-group-size 32"),
-        "{command}"
-    );
+    let options = "--mlx-path out --q-mode affine --q-bits 4 --q-group-size 32 --dtype float32";
+    assert!(command.ends_with(options), "{command}");
     let config = json(&work.path("out/config.json"));
     assert_eq!(config["quantization"]["bits"], 4);
     assert_eq!(config["quantization"]["group_size"], 32);
@@ -141,4 +139,82 @@ fn converted_models_are_skipped() {
     assert!(again.stderr.contains("Skipping org/tiny - already converted"), "{}", again.stderr);
     let forced = work.mlxq(&[&arguments[..], &["--no-skip"]].concat()).good();
     assert!(forced.stderr.contains("Conversion successful"), "{}", forced.stderr);
+}
+
+#[test]
+fn a_finished_conversion_is_recognised_by_settings_and_content() {
+    let work = Work::new();
+    let model = work.copy("tiny-bert-embed");
+    let arguments = ["convert", "--hf-path", "tiny-bert-embed", "--mlx-path", "out"];
+    work.mlxq(&arguments).good();
+    let again = work.mlxq(&arguments).good();
+    assert!(again.stderr.contains("already converted"), "{}", again.stderr);
+    work.mlxq(&[&arguments[..], &["--q-bits", "4"]].concat())
+        .refused(3, &["out", "`bits` was 8, now 4", "--no-skip"]);
+    let weights = model.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).expect("weights");
+    // The same content with another time is the same source.
+    std::fs::write(&weights, &bytes).expect("written");
+    assert!(work.mlxq(&arguments).good().stderr.contains("already converted"));
+    *bytes.last_mut().expect("a byte") ^= 1;
+    std::fs::write(&weights, &bytes).expect("written");
+    work.mlxq(&arguments).refused(3, &["its source was another"]);
+    work.mlxq(&[&arguments[..], &["--no-skip"]].concat()).good();
+    assert!(work.mlxq(&arguments).good().stderr.contains("already converted"));
+}
+
+#[test]
+fn several_models_are_converted_at_once() {
+    let work = Work::new();
+    work.copy("tiny-bert-embed");
+    let model = |name: &str, path: &str| {
+        format!("  - {{name: {name}, path: {path}, task: semantic-similarity}}\n")
+    };
+    let models: Vec<_> = (0..5).map(|i| model(&format!("m{i}"), "tiny-bert-embed")).collect();
+    let text = format!("models:\n{}{}", models.concat(), model("gone", "nowhere"));
+    work.write("models.yaml", &text);
+    let done = work.mlxq(&["convert", "--config", "models.yaml", "--jobs", "3"]);
+    done.refused(3, &["Successful: 5 models", "Failed: 1", "`gone` was not converted"]);
+    let weights = |i: usize| {
+        let folder = format!("models/mlx_converted/m{i}-mlx-q8/model.safetensors");
+        std::fs::read(work.path(&folder)).expect("weights")
+    };
+    assert!((1..5).all(|i| weights(i) == weights(0)));
+}
+
+#[test]
+fn single_modules_are_quantized_as_the_user_says() {
+    let work = Work::new();
+    let source = fixture("tiny-bert-embed");
+    let mut arguments = vec!["convert", "--hf-path", text(&source), "--mlx-path", "out"];
+    arguments.extend(["--quant-predicate", "mixed_3_6", "--q-group-size", "32"]);
+    arguments.extend(["--q-override", "word_embeddings=none", "--q-override", "query$=4:32:mxfp4"]);
+    work.mlxq(&arguments).good();
+    let config = json(&work.path("out/config.json"));
+    let entry = |path: &str| config["quantization"][path].clone();
+    let affine = |bits: u32| json!({"group_size": 32, "bits": bits, "mode": "affine"});
+    assert_eq!(entry("encoder.layer.1.attention.self.key"), affine(3));
+    assert_eq!(entry("embeddings.word_embeddings"), serde_json::Value::Null);
+    let query = json!({"group_size": 32, "bits": 4, "mode": "mxfp4"});
+    assert_eq!(entry("encoder.layer.0.attention.self.query"), query);
+    let bad = [&arguments[..5], &["--q-override", "(=8"]].concat();
+    work.mlxq(&bad).refused(2, &["override `(=8`"]);
+    let clash = [&arguments[..7], &["--q-mode", "nvfp4"]].concat();
+    work.mlxq(&clash).refused(2, &["mixed_3_6", "affine"]);
+}
+
+#[test]
+fn a_type_without_a_layout_is_converted_by_shapes_and_said_so() {
+    let work = Work::new();
+    let model = work.copy("tiny-bert-embed");
+    let mut config = json(&model.join("config.json"));
+    config["model_type"] = json!("novel");
+    work.write("tiny-bert-embed/config.json", config.to_string());
+    let arguments = ["convert", "--hf-path", "tiny-bert-embed", "--mlx-path", "out"];
+    let done = work.mlxq(&arguments).good();
+    assert!(done.stderr.contains("`novel` has no layout of its own"), "{}", done.stderr);
+    let index = json(&work.path("out/model.safetensors.index.json"));
+    let names = index["weight_map"].as_object().expect("a map");
+    assert!(names.contains_key("embeddings.word_embeddings.scales"));
+    assert!(!names.contains_key("embeddings.LayerNorm.scales"));
 }

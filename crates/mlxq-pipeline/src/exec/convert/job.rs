@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use mlxq_checkpoint::{
-    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Prospect, Purpose, Task,
-    already_converted, convert,
+    Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Prospect, Purpose,
+    SHARD_BYTES, Task, already_converted, convert,
 };
 use mlxq_models::{Config as ModelSettings, KNOWN_TYPES};
 use serde_json::{Map, Value, json};
@@ -74,8 +74,7 @@ impl Job<'_> {
         let request = self.request(&checkpoint)?;
         let settings = request.settings();
         if found.get("settings") != Some(&settings) {
-            let earlier = found.get("settings").map_or("none".to_owned(), Value::to_string);
-            return Ok(Existing::Different(format!("its settings are {earlier}, not {settings}")));
+            return Ok(Existing::Different(differences(found.get("settings"), &settings)));
         }
         let same = found.get("source_stamp") == Some(&request.source_stamp()?)
             || found.get("source_sha256")
@@ -88,20 +87,41 @@ impl Job<'_> {
 
     /// The conversion as a command for one folder.
     pub(super) fn command(&self) -> String {
-        let folders = format!(
-            "mlxq convert --hf-path '{}' --mlx-path '{}'",
-            self.source.display(),
-            self.target.display()
-        );
-        match &self.task {
-            Task::Dequantize { .. } => format!("{folders} --dequantize"),
-            Task::Quantize(recipe) => format!(
-                "{folders} --q-mode {} --q-bits {} --q-group-size {}",
-                recipe.format.mode(),
-                recipe.format.bits(),
-                recipe.format.group_size(),
-            ),
+        let mut words = vec!["mlxq".to_owned(), "convert".to_owned()];
+        let mut option = |name: &str, value: String| {
+            words.push(format!("--{name}"));
+            words.push(quoted(&value));
+        };
+        option("hf-path", self.source.display().to_string());
+        option("mlx-path", self.target.display().to_string());
+        let float = match &self.task {
+            Task::Dequantize { float } => *float,
+            Task::Quantize(recipe) => {
+                option("q-mode", recipe.format.mode().to_owned());
+                option("q-bits", recipe.format.bits().to_string());
+                option("q-group-size", recipe.format.group_size().to_string());
+                if let Some(mixed) = recipe.mixed {
+                    option("quant-predicate", mixed.to_string());
+                }
+                for own in &recipe.overrides {
+                    option("q-override", own.text().to_owned());
+                }
+                recipe.float
+            }
+        };
+        if let Some(float) = float {
+            option("dtype", float.name().to_owned());
         }
+        if self.max_shard_bytes != SHARD_BYTES {
+            option("max-shard-size", self.max_shard_bytes.to_string());
+        }
+        if self.allow_non_finite {
+            words.push("--allow-non-finite".to_owned());
+        }
+        if matches!(self.task, Task::Dequantize { .. }) {
+            words.push("--dequantize".to_owned());
+        }
+        words.join(" ")
     }
 
     /// What `conversion_metadata.json` says beyond what the conversion finds out.
@@ -221,6 +241,43 @@ fn detail(
     for (name, reason) in plan.kept() {
         reporter.detail(&format!("  `{name}` stays in float: {reason}"));
     }
+}
+
+/// In what the settings of an earlier conversion differ from today's.
+fn differences(earlier: Option<&Value>, today: &Value) -> String {
+    let earlier = earlier.map(leaves).unwrap_or_default();
+    let differ = |(key, value): &(String, Value)| {
+        let other = earlier.iter().find(|(other, _)| other == key).map(|(_, value)| value);
+        (other != Some(value)).then(|| {
+            let other = other.map_or("nothing".to_owned(), Value::to_string);
+            format!("`{key}` was {other}, now {value}")
+        })
+    };
+    let differences: Vec<_> = leaves(today).iter().filter_map(differ).collect();
+    if differences.is_empty() {
+        "its settings were others".to_owned()
+    } else {
+        differences.join(", ")
+    }
+}
+
+/// The innermost keys of an object with their values.
+fn leaves(value: &Value) -> Vec<(String, Value)> {
+    let Some(map) = value.as_object() else { return Vec::new() };
+    let leaf = |(key, value): (&String, &Value)| match value {
+        Value::Object(_) => leaves(value),
+        value => vec![(key.clone(), value.clone())],
+    };
+    map.iter().flat_map(leaf).collect()
+}
+
+/// A word of a command line, quoted where a shell would read it otherwise.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -1,19 +1,17 @@
 //! Conversions: one folder, or the models of a configuration.
 
-mod choice;
 mod job;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mlxq_checkpoint::{SHARD_BYTES, Task};
+use mlxq_checkpoint::{CheckpointError, SHARD_BYTES, Task};
 use serde_json::{Map, Value, json};
 
-pub use choice::Choice;
 use job::{Existing, Job, megabytes};
 
-use crate::config::{Config, ModelConfig};
+use crate::config::{Choice, Config, ModelConfig};
 use crate::paths::folder_name;
 use crate::record::write_json;
 use crate::{ExitClass, Logged, PipelineError, Places, Reporter};
@@ -111,10 +109,9 @@ pub fn convert_folder(
                 return Ok(());
             }
             Existing::Different(reason) => {
-                let target = settings.target.display();
-                return Err(PipelineError::Usage(format!(
-                    "`{target}` exists and holds another conversion: {reason}; --no-skip replaces it"
-                )));
+                let reason = format!("holds another conversion: {reason}; --no-skip replaces it");
+                let path = settings.target.to_owned();
+                return Err(CheckpointError::Output { path, reason }.into());
             }
         }
     }
@@ -224,7 +221,7 @@ pub(crate) fn selected<'c>(
 
 /// The folder of the converted model.
 pub(crate) fn target_of(model: &ModelConfig, output_dir: &Path) -> PathBuf {
-    output_dir.join(folder_name(&model.name, &model.recipe.format))
+    output_dir.join(folder_name(&model.name, &model.recipe))
 }
 
 /// Converts one model and returns its record.

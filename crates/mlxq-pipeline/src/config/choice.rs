@@ -1,6 +1,6 @@
-//! How one folder is to be converted, as the user writes it.
+//! How a model is to be converted, as the user writes it.
 
-use mlxq_checkpoint::recipe::{Format, Mixed, Override, Recipe};
+use mlxq_checkpoint::recipe::{Float, Format, Mixed, Override, Recipe};
 use mlxq_checkpoint::{SHARD_BYTES, Task};
 
 /// The options of one conversion, named as mlx_lm names them.
@@ -31,30 +31,45 @@ impl Choice {
     ///
     /// # Errors
     /// When an option has no such value, or two contradict each other.
-    pub(super) fn task(&self) -> Result<Task, String> {
-        let float = self.dtype.as_deref().map(crate::config::float).transpose()?;
-        if self.dequantize {
-            return Ok(Task::Dequantize { float });
+    pub(crate) fn task(&self) -> Result<Task, String> {
+        match self.dequantize {
+            true => Ok(Task::Dequantize { float: self.float()? }),
+            false => Ok(Task::Quantize(self.recipe()?)),
         }
+    }
+
+    /// How weights are quantized.
+    ///
+    /// # Errors
+    /// As [`Self::task`].
+    pub(super) fn recipe(&self) -> Result<Recipe, String> {
         let mode = self.mode.as_deref().unwrap_or("affine");
         let format = Format::new(mode, self.bits, self.group_size)?;
         let mixed = self.quant_predicate.as_deref().map(|name| {
-            let known = || format!("`{name}` is none of {}", Mixed::NAMES.join(", "));
+            let known = || format!("recipe `{name}` is none of {}", Mixed::NAMES.join(", "));
             Mixed::new(name).ok_or_else(known)
         });
         let mixed = mixed.transpose()?;
-        if mixed.is_some() && mode != "affine" {
-            return Err(format!("--quant-predicate needs affine quantization, not {mode}"));
+        if let Some(mixed) = mixed.filter(|_| mode != "affine") {
+            return Err(format!("recipe `{mixed}` needs affine quantization, not {mode}"));
         }
         let overrides = self.overrides.iter().map(|text| {
-            text.parse::<Override>().map_err(|reason| format!("--q-override {text}: {reason}"))
+            text.parse::<Override>().map_err(|reason| format!("override `{text}`: {reason}"))
         });
         let overrides = overrides.collect::<Result<_, _>>()?;
-        Ok(Task::Quantize(Recipe { format, float, mixed, overrides }))
+        Ok(Recipe { format, float: self.float()?, mixed, overrides })
+    }
+
+    fn float(&self) -> Result<Option<Float>, String> {
+        let find = |name: &str| {
+            let known = || Float::ALL.map(Float::name).join(", ");
+            Float::from_name(name).ok_or_else(|| format!("dtype `{name}` is none of {}", known()))
+        };
+        self.dtype.as_deref().map(find).transpose()
     }
 
     /// The most tensor bytes of one weight file.
-    pub(super) fn shard_bytes(&self) -> u64 {
+    pub(crate) fn shard_bytes(&self) -> u64 {
         self.max_shard_bytes.unwrap_or(SHARD_BYTES)
     }
 }
