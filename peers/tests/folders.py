@@ -3,8 +3,6 @@
 import json
 import struct
 
-QUANTIZED = (".weight", ".scales", ".biases")
-
 
 def tensors(folder):
     """Every tensor of the `model*.safetensors` files: name to format, shape and raw bytes."""
@@ -27,7 +25,8 @@ def read(path):
 
 def of_tensors(ours, theirs):
     """What distinguishes two sets of tensors, in words."""
-    found = [f"{name}: only in {'ours' if name in ours else 'theirs'}" for name in sorted(set(ours) ^ set(theirs))]
+    found = [f"{name}: missing" for name in sorted(set(theirs) - set(ours))]
+    found += [f"{name}: superfluous" for name in sorted(set(ours) - set(theirs))]
     for name in sorted(set(ours) & set(theirs)):
         (*kind, raw), (*expected, bytes_expected) = ours[name], theirs[name]
         if kind != expected:
@@ -42,7 +41,8 @@ def of_objects(what, ours, theirs):
     """What distinguishes two JSON objects, key by key."""
     keys = sorted(set(ours) | set(theirs))
     pairs = [(key, ours.get(key, "(absent)"), theirs.get(key, "(absent)")) for key in keys]
-    return [f"{what}: {key} is {a!r}, expected {b!r}" for key, a, b in pairs if a != b or type(a) is not type(b)]
+    unlike = [(key, a, b) for key, a, b in pairs if a != b or type(a) is not type(b)]
+    return [f"{what}: {key} is {a!r}, expected {b!r}" for key, a, b in unlike]
 
 
 def of_files(ours, theirs, names):

@@ -12,8 +12,8 @@ from tiny.build import legacy_keys
 # Where ours differs from mlx_lm 0.32.2 on purpose, with the reason; `docs/differences-from-mlx-lm.md` says
 # the same in words. What is not here must be equal: tensors by their bytes, config.json key by key.
 DIFFERENCES = {
-    "entries": "every entry of `quantization` holds group_size, bits and mode, none of them null: Swift clients "
-               "cannot read others, and an entry without a mode means affine only in Python",
+    "entries": "every entry of `quantization` holds group_size, bits and mode, none of them null: Swift "
+               "clients cannot read others",
     "dtype": "`dtype` and `torch_dtype` name the format that was written",
     "legacy keys": "keys that clients read and transformers 5 no longer writes are added (`build.legacy_keys`)",
     "tied head": "a tied lm_head in the file is dropped for every type, and a prefix `transformer.` of gpt2",

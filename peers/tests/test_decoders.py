@@ -16,7 +16,8 @@ from tiny.decoders import VARIANTS
 ALL = [(kind, name) for kind, names in VARIANTS.items() for name in names if name != "nothing-fits"]
 MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 RECIPES = ["mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6"]
-WITH_RECIPE = [("llama", "eight-layers"), ("phi3", "untied"), ("deepseek_v2", "latent"), ("qwen3_moe", "untied")]
+WITH_RECIPE = [("llama", "eight-layers"), ("phi3", "untied"), ("deepseek_v2", "latent"),
+               ("qwen3_moe", "untied")]
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +37,13 @@ def checkpoint(tmp_path_factory):
 def both(checkpoint, kind, name, tmp_path, mode="affine", bits=8, group_size=64, recipe=None, dtype=None):
     """What distinguishes the conversions of one checkpoint."""
     source, twin = checkpoint(kind, name)
-    how = {"q_mode": mode, "q_bits": bits, "q_group_size": group_size, "quant_predicate": recipe, "dtype": dtype}
-    options = {"--q-mode": mode, "--q-bits": bits, "--q-group-size": group_size, "--quant-predicate": recipe,
-               "--dtype": dtype}
+    how = {"q_mode": mode, "q_bits": bits, "q_group_size": group_size, "quant_predicate": recipe,
+           "dtype": dtype}
+    options = {"--" + key.replace("_", "-"): value for key, value in how.items() if value is not None}
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     with routers_kept():
         convert(twin, theirs, quantize=True, **how)
-    given = [part for option in options.items() if option[1] is not None for part in option]
-    mlxq("convert", "--hf-path", source, "--mlx-path", ours, "-q", *given)
+    mlxq("convert", "--hf-path", source, "--mlx-path", ours, "-q", *sum(options.items(), ()))
     return differences(ours, theirs, source)
 
 
@@ -54,7 +54,9 @@ def test_every_variant_is_converted_as_mlx_lm_does(checkpoint, tmp_path, kind, n
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("kind", "name"), [("llama", "untied"), ("granite", "untied"), ("qwen3_moe", "untied")])
+@pytest.mark.parametrize(("kind", "name"), [
+    ("llama", "untied"), ("granite", "untied"), ("qwen3_moe", "untied"),
+])
 def test_every_mode(checkpoint, tmp_path, kind, name, mode):
     bits, group_size = MODES[mode]
     assert both(checkpoint, kind, name, tmp_path, mode, bits, group_size) == []
@@ -105,7 +107,10 @@ def test_mlx_lm_still_computes_something_else_without_the_keys(checkpoint, kind,
     assert not mx.array_equal(logits(source), logits(twin))
 
 
-@pytest.mark.parametrize(("kind", "name"), [pair for pair in ALL if VARIANTS[pair[0]][pair[1]].get("form") == "v5"])
+V5 = [(kind, name) for kind, name in ALL if VARIANTS[kind][name].get("form") == "v5"]
+
+
+@pytest.mark.parametrize(("kind", "name"), V5)
 def test_the_keys_mean_what_transformers_computes(checkpoint, kind, name):
     """The twins of this form, in mlx_lm, beside transformers on the sources: both float32."""
     source, twin = checkpoint(kind, name)

@@ -10,7 +10,8 @@ from tiny import build
 from tiny.encoders import BASE_CLASSES, PREFIXES, VARIANTS
 
 ALL = [(kind, name) for kind, names in VARIANTS.items() for name in names]
-BUFFERS = ("position_ids", "token_type_ids")
+# Buffers, and BART's table a second and a third time.
+DROPPED = ("position_ids", "token_type_ids", "embed_tokens.weight")
 OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 # Tables whose rows are not looked up by a client's Embedding, and linear layers of a head.
 FLOAT = ("relative_attention_bias", "pooler.dense")
@@ -20,7 +21,7 @@ FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean", "pooling_mode_lasttoken": "lasttoken",
 }
 COPIED = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "modules.json",
-          "sentence_bert_config.json", "generation_config.json")
+          "sentence_bert_config.json", "config_sentence_transformers.json", "generation_config.json")
 NAMES = {mx.float32: "F32", mx.float16: "F16", mx.bfloat16: "BF16", mx.uint32: "U32", mx.uint8: "U8"}
 
 
@@ -35,9 +36,12 @@ def source_tensors(source, prefix):
     loaded = {}
     for file in sorted(source.glob("*.safetensors")):
         loaded |= mx.load(str(file))
+    for file in sorted(source.glob("*.bin")):
+        values = torch.load(file, weights_only=True)
+        loaded |= {name: mx.array(value.contiguous().numpy()) for name, value in values.items()}
     prefixed = any(name.startswith(prefix) for name in loaded)
     for name, value in loaded.items():
-        if name.endswith(BUFFERS) or name.endswith(("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")):
+        if name.endswith(DROPPED):
             continue
         old = next((ending for ending in OLD_ENDINGS if name.endswith(ending)), None)
         today = name.removesuffix(old) + OLD_ENDINGS[old] if old else name
@@ -111,7 +115,8 @@ def differences(ours, source, dtype=None, **how):
     """What distinguishes our folder from the expected one; empty if nothing does."""
     wanted, parameters, written = expected(source, dtype, **how)
     found = folders.of_tensors(folders.tensors(ours), wanted)
-    found += folders.of_objects("config", folders.read(ours / "config.json"), expected_config(source, written, **how))
+    config = expected_config(source, written, **how)
+    found += folders.of_objects("config", folders.read(ours / "config.json"), config)
     size = sum(len(content) for _, _, content in wanted.values())
     found += folders.of_index(ours, {"total_size": size, "total_parameters": parameters})
     found += folders.of_files(ours, source, COPIED)
@@ -149,7 +154,9 @@ def test_every_variant_has_the_layout(checkpoint, tmp_path, kind, name, bits, gr
 
 
 @pytest.mark.parametrize("mode", [("mxfp4", 4, 32), ("mxfp8", 8, 32), ("nvfp4", 4, 16)])
-@pytest.mark.parametrize(("kind", "name"), [("bart", "classify"), ("deberta-v2", "v2"), ("modernbert", "classify")])
+@pytest.mark.parametrize(("kind", "name"), [
+    ("bart", "classify"), ("deberta-v2", "v2"), ("modernbert", "classify"),
+])
 def test_every_mode(checkpoint, tmp_path, kind, name, mode):
     source = checkpoint(kind, name)
     how = dict(zip(("mode", "bits", "group_size"), mode, strict=True))
@@ -165,9 +172,9 @@ def test_the_dtype_that_is_asked_for(checkpoint, tmp_path, kind, name, dtype):
     assert differences(ours, source, getattr(mx, dtype), **how) == []
 
 
-SHARED = ["bart-nli", "bert-goemotions", "bert-nli", "deberta-v3-nli-binary", "distilbert-sst2", "minilm-reranker",
-          "mobilebert-trec", "modernbert-agnews", "mpnet-emotion", "roberta-agnews", "sbert-tiny",
-          "xlm-roberta-stsb"]
+SHARED = ["bart-nli", "bert-goemotions", "bert-nli", "deberta-v3-nli-binary", "distilbert-sst2",
+          "minilm-reranker", "mobilebert-trec", "modernbert-agnews", "mpnet-emotion", "roberta-agnews",
+          "sbert-tiny", "xlm-roberta-stsb"]
 
 
 @pytest.mark.parametrize("name", SHARED)

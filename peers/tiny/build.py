@@ -98,10 +98,10 @@ def published(config):
     old = config | legacy_keys(config)
     old["torch_dtype"] = old.pop("dtype")
     old["transformers_version"] = "4.51.0"
-    for key in ("rope_parameters", "num_local_experts", "_sliding_window_pattern"):
-        if key != "num_local_experts" or config["model_type"] == "qwen3_moe":
-            old.pop(key, None)
-    return old
+    new = {"rope_parameters", "_sliding_window_pattern"}
+    if config["model_type"] == "qwen3_moe":
+        new.add("num_local_experts")
+    return {key: value for key, value in old.items() if key not in new}
 
 
 def extra_tensors(kind, tensors, config):
@@ -193,10 +193,11 @@ def older(how, tensors, prefix):
         return tensors | {f"{start}embeddings.position_ids": torch.arange(40)[None]}
     if how == "embed_tokens":
         shared = tensors[f"{prefix}shared.weight"]
-        return tensors | {f"{prefix}{part}.embed_tokens.weight": shared.clone() for part in ("encoder", "decoder")}
-    decoder_of = {"decoder": "cls.predictions.decoder", "lm_head": "lm_head.decoder", "plain decoder": "decoder"}
-    table = next(name for name in tensors if name.endswith(("word_embeddings.weight", "tok_embeddings.weight")))
-    return tensors | {f"{decoder_of[how]}.weight": tensors[table].clone()}
+        parts = ("encoder", "decoder")
+        return tensors | {f"{prefix}{part}.embed_tokens.weight": shared.clone() for part in parts}
+    tables = ("word_embeddings.weight", "tok_embeddings.weight")
+    table = next(name for name in tensors if name.endswith(tables))
+    return tensors | {f"{how}.weight": tensors[table].clone()}  # the tied output matrix
 
 
 def encoder(folder, kind, name):

@@ -24,7 +24,8 @@ LATENT = {
 SHAPES = {
     "gemma": {"head_dim": 32},
     "gemma2": {"head_dim": 32, "query_pre_attn_scalar": 32},
-    "gemma3_text": {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16, "sliding_window_pattern": 2},
+    "gemma3_text": {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16,
+                    "sliding_window_pattern": 2},
     "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 128, "vocab_size": 272,
              "bos_token_id": 1, "eos_token_id": 2},
     "gpt_neox": {"intermediate_size": 256, "num_key_value_heads": 4},
@@ -64,7 +65,8 @@ def v5(base=None, fails=ROPE, error=None, **more):
 
 VARIANTS = {
     "llama": {
-        "untied": {"config": UNTIED, "dtype": "bfloat16", "shard": "60KB", "generation": {"eos_token_id": [2, 3]}},
+        "untied": {"config": UNTIED, "dtype": "bfloat16", "shard": "60KB",
+                   "generation": {"eos_token_id": [2, 3]}},
         "tied": {"config": TIED | ODD | {"attention_bias": True, "mlp_bias": True}, "extra": "inv_freq"},
         "tied-head": {"config": TIED | {"num_hidden_layers": 4}, "extra": "lm_head", "dtype": "float16"},
         "no-tie-key": {"config": TIED, "without": ["tie_word_embeddings"]},
@@ -101,6 +103,7 @@ VARIANTS = {
         "tied": {"config": {"num_key_value_heads": 1}, "dtype": "bfloat16", "shard": "100KB"},
         "tied-head": {"config": ODD, "extra": "lm_head", "mlx_lm_fails": NO_TIED_RULE,
                       "error": NO_HEAD_ERROR, "twin": "no head"},
+        "v5": v5(20000.0),
     },
     "gemma3_text": {
         "tied": {"config": {"num_key_value_heads": 1, "num_hidden_layers": 4}, "dtype": "bfloat16"},
@@ -165,6 +168,8 @@ VARIANTS = {
     },
     "starcoder2": {
         "tied": {"config": TIED, "dtype": "bfloat16"},
+        "tied-head": {"config": TIED, "extra": "lm_head", "mlx_lm_fails": NO_TIED_RULE,
+                      "error": NO_HEAD_ERROR, "twin": "no head"},
         "untied": {"config": UNTIED | ODD},
         "v5": v5(20000.0),
     },

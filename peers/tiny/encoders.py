@@ -16,8 +16,8 @@ SHAPES = {
     "distilbert": {"dim": 64, "hidden_dim": 128, "n_layers": 2, "n_heads": 4},
     "bart": {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
              "decoder_attention_heads": 4, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128},
-    "mobilebert": {"embedding_size": 64, "intra_bottleneck_size": 64, "true_hidden_size": 64, "hidden_size": 128,
-                   "num_feedforward_networks": 2},
+    "mobilebert": {"embedding_size": 64, "intra_bottleneck_size": 64, "true_hidden_size": 64,
+                   "hidden_size": 128, "num_feedforward_networks": 2},
     "modernbert": {"num_hidden_layers": 4, "global_attn_every_n_layers": 3, "local_attention": 16},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "type_vocab_size": 0,
                    "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True,
@@ -43,7 +43,8 @@ ODD = {"hidden_size": 96, "intermediate_size": 128}
 VARIANTS = {
     "bert": {
         "embedding": {"head": "base", "pooling": MEAN},
-        "embedding-of-mlm": {"head": "mlm", "pooling": NEW_MEAN, "old": ["gamma", "position_ids", "decoder"]},
+        "embedding-of-mlm": {"head": "mlm", "pooling": NEW_MEAN,
+                             "old": ["gamma", "position_ids", "cls.predictions.decoder"]},
         "embedding-of-classifier": {"head": "classify", "pooling": CLS, "dtype": "bfloat16"},
         "classify": {"head": "classify"},
         "classify-old": {"head": "classify", "config": ODD, "old": ["gamma", "position_ids"]},
@@ -52,7 +53,7 @@ VARIANTS = {
     "roberta": {
         "embedding": {"head": "base", "pooling": CLS},
         "classify": {"head": "classify", "old": ["position_ids"], "shard": "60KB"},
-        "mlm": {"head": "mlm", "old": ["position_ids", "lm_head"]},
+        "mlm": {"head": "mlm", "old": ["position_ids", "lm_head.decoder"]},
     },
     "xlm-roberta": {
         "embedding": {"head": "base", "pooling": MEAN, "dtype": "float16"},
@@ -86,7 +87,7 @@ VARIANTS = {
     },
     "modernbert": {
         "embedding": {"head": "base", "pooling": MEAN},
-        "embedding-of-mlm": {"head": "mlm", "pooling": NEW_MEAN, "form": "v5", "old": ["plain decoder"]},
+        "embedding-of-mlm": {"head": "mlm", "pooling": NEW_MEAN, "form": "v5", "old": ["decoder"]},
         "embedding-cls": {"head": "base", "pooling": CLS, "dtype": "bfloat16"},
         "classify": {"head": "classify", "config": {"classifier_pooling": "mean"}},
         "classify-half": {"head": "classify", "dtype": "float16", "form": "v5"},
