@@ -21,7 +21,7 @@ DIFFERENCES = {
     "nothing fits": "a conversion that would quantize nothing is refused",
     "tokenizer": "the files of the tokenizer are the source's, byte for byte",
 }
-ROUTERS = {"qwen3_moe": "mlp.gate"}
+ROUTERS = {"qwen3_moe": "mlp.gate", "granitemoe": "block_sparse_moe.router.layer"}
 DEFAULT_GROUP = {"affine": 64, "mxfp4": 32, "mxfp8": 32, "nvfp4": 16}
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 FORMATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}

@@ -17,7 +17,7 @@ ALL = [(kind, name) for kind, names in VARIANTS.items() for name in names if nam
 MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 RECIPES = ["mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6"]
 WITH_RECIPE = [("llama", "eight-layers"), ("phi3", "untied"), ("deepseek_v2", "latent"),
-               ("qwen3_moe", "untied")]
+               ("qwen3_moe", "untied"), ("granite", "untied"), ("granitemoe", "untied")]
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,7 @@ def test_dequantized_tensors_are_those_of_mlx_lm(checkpoint, tmp_path):
 
 @pytest.mark.parametrize(("kind", "name"), [
     ("llama", "tied"), ("qwen2", "v5"), ("gpt2", "hub"), ("mixtral", "odd"),
+    ("gpt_neox", "untied"), ("granitemoe", "tied"),
 ])
 def test_transformers_loads_what_was_dequantized(checkpoint, tmp_path, kind, name):
     _, twin = checkpoint(kind, name)

@@ -32,6 +32,8 @@ SHAPES = {
     "cohere": {"logit_scale": 0.25},
     "granite": {"logits_scaling": 8.0, "attention_multiplier": 0.25, "embedding_multiplier": 12.0,
                 "residual_multiplier": 0.22},
+    "granitemoe": {"logits_scaling": 8.0, "attention_multiplier": 0.25, "embedding_multiplier": 12.0,
+                   "residual_multiplier": 0.22, "num_local_experts": 4, "num_experts_per_tok": 2},
     "qwen3": {"head_dim": 32},
     "mixtral": {"num_local_experts": 4},
     "qwen2_moe": EXPERTS | {"shared_expert_intermediate_size": 64},
@@ -178,6 +180,11 @@ VARIANTS = {
         "biased": {"config": ODD | {"use_qkv_bias": True, "use_parallel_residual": True}},
         "qk-norm": {"config": {"qk_layernorm": True}},
         "v5": v5(fails=ROPE_ERROR, error="rope_theta", config=theta(20000.0, partial_rotary_factor=0.5)),
+    },
+    "granitemoe": {
+        "tied": {"config": TIED, "dtype": "bfloat16", "shard": "100KB"},
+        "untied": {"config": UNTIED},
+        "v5": v5(20000.0, fails=ROPE_ERROR, error="rope_theta"),
     },
     "mixtral": {
         "untied": {"config": UNTIED, "dtype": "bfloat16", "shard": "100KB"},

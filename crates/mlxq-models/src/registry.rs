@@ -95,6 +95,7 @@ models! {
         olmo2: ["olmo2"];
         cohere: ["cohere"];
         granite: ["granite"];
+        granitemoe: ["granitemoe"];
         smollm3: ["smollm3"];
         starcoder2: ["starcoder2"];
         stablelm: ["stablelm"];

@@ -39,8 +39,8 @@ pub struct Layout {
     pub counts: &'static [Count],
     /// What happens to the tensors before they are matched with modules, in order.
     pub rules: &'static [Rule],
-    /// Modules that are always quantized in one way, as mlx_lm does: path, bits, group size.
-    pub fixed: &'static [(&'static str, u32, usize)],
+    /// Modules that have their own bits, as mlx_lm has it.
+    pub fixed: &'static [Fixed],
     /// Keys that clients need in `config.json` where it lacks them.
     pub keys: &'static [Key],
 }
@@ -59,6 +59,37 @@ pub enum Kind {
     },
     /// Names and formats are mlx_lm's.
     Decoder,
+}
+
+/// Modules that are quantized to 8 bits in groups of 64 whatever the default is.
+#[derive(Debug, Clone, Copy)]
+pub struct Fixed {
+    /// A pattern of their paths.
+    pub path: &'static str,
+    /// Whether they choose experts: then a mixed recipe leaves them alone too.
+    pub router: bool,
+}
+
+impl Fixed {
+    /// The bits of these modules.
+    pub const BITS: u32 = 8;
+    /// Their group size.
+    pub const GROUP_SIZE: usize = 64;
+
+    /// Modules that a mixed recipe decides otherwise.
+    pub const fn module(path: &'static str) -> Self {
+        Self { path, router: false }
+    }
+
+    /// Modules that choose experts.
+    pub const fn router(path: &'static str) -> Self {
+        Self { path, router: true }
+    }
+
+    /// Whether it speaks of the module at `path`.
+    pub(crate) fn fits(&self, path: &str) -> bool {
+        pattern::matched(self.path, path).is_some()
+    }
 }
 
 /// How often a hole of the module paths stands.
@@ -99,11 +130,6 @@ impl Key {
     pub const fn from(name: &'static str, path: &'static [&'static str]) -> Self {
         Self { name, value: KeyValue::From(path) }
     }
-}
-
-/// Whether the module path fits a pattern such as `{*}.mlp.gate`.
-pub(crate) fn fits(pattern: &'static str, path: &str) -> bool {
-    pattern::matched(pattern, path).is_some()
 }
 
 impl Layout {

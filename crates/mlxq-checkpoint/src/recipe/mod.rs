@@ -19,7 +19,7 @@ pub use overrides::Override;
 pub use plan::{ConversionPlan, Encoding, PlannedTensor};
 
 use crate::CheckpointError;
-use crate::layout::{Arranged, Arrangement, Kind, Layout, Part, Role, fits};
+use crate::layout::{Arranged, Arrangement, Fixed, Kind, Layout, Part, Role};
 use crate::tensor::{Dtype, TensorInfo};
 
 /// What the user asks for.
@@ -223,12 +223,13 @@ impl Planner<'_> {
         if tensor.role == Role::Head {
             return Choice::keep("a head, kept in float");
         }
+        let mixed = self.recipe.mixed.as_ref();
         let fixed = self.layout.map_or(&[][..], |layout| layout.fixed);
-        if let Some((_, bits, size)) = fixed.iter().find(|(pattern, ..)| fits(pattern, path)) {
-            let format = Format::new("affine", Some(*bits), Some(*size)).ok();
-            return Choice::apart(format, format!("always {bits} bits in this type"));
+        if fixed.iter().any(|own| own.fits(path) && (own.router || mixed.is_none())) {
+            let format = Format::new("affine", Some(Fixed::BITS), Some(Fixed::GROUP_SIZE)).ok();
+            return Choice::apart(format, "always 8 bits in this type");
         }
-        if let Some(mixed) = &self.recipe.mixed {
+        if let Some(mixed) = mixed {
             let format = self.recipe.affine(mixed.bits(path, self.layers));
             return Choice::apart(Some(format), mixed.to_string());
         }

@@ -1,6 +1,6 @@
 //! Qwen3 MoE (Yang et al. 2025), as mlx_lm's `qwen3_moe`; its routers are always at 8 bits.
 
-use mlxq_checkpoint::layout::{Key, Layout, Module, Rule};
+use mlxq_checkpoint::layout::{Fixed, Key, Layout, Module, Rule};
 
 use super::llama::{CORE, DROP_INV_FREQ, NORMS, OWN_HEAD, QK_NORMS};
 use super::qwen2_moe::STACK;
@@ -27,7 +27,7 @@ pub(super) const LAYOUT: Layout = Layout {
         Rule::DropTied("lm_head.weight", false),
         STACK,
     ],
-    fixed: &[("{*}.mlp.gate", 8, 64)],
+    fixed: &[Fixed::router("{*}.mlp.gate")],
     keys: &[Key::from("num_experts", &["num_local_experts"])],
     ..Layout::decoder()
 };
