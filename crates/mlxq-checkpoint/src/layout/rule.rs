@@ -3,6 +3,8 @@
 //! The kinds of rule are those that mlx_lm's `sanitize` functions come down to. Each can be undone,
 //! which is how a converted folder becomes a HuggingFace checkpoint again.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::modules::is_tied;
@@ -313,32 +315,31 @@ impl Drafts {
     /// Puts the parts of [`Rule::Split`] together again, in the place of the first.
     fn join(&mut self, from: &'static str, to: &[&'static str]) -> Result<(), CheckpointError> {
         let Some((first, others)) = to.split_first() else { return Ok(()) };
-        let whole = |draft: &Draft| {
-            let filling = matched(first, &draft.info.name)?;
-            let others = others.iter().map(|name| filled(name, &filling)).collect::<Vec<_>>();
-            Some((filled(from, &filling), others))
-        };
-        for (place, name, others) in self
-            .tensors
-            .iter()
-            .enumerate()
-            .filter_map(|(place, draft)| whole(draft).map(|(name, others)| (place, name, others)))
-            .collect::<Vec<_>>()
-        {
-            let part = |name: &String| self.tensors.iter().find(|draft| draft.info.name == *name);
-            let first = &self.tensors[place];
-            let parts: Option<Vec<&Draft>> =
-                std::iter::once(Some(first)).chain(others.iter().map(part)).collect();
-            let parts = parts.ok_or_else(|| first.refuse("lacks its other parts"))?;
-            self.tensors[place] = joined(name, &parts)?;
-            self.tensors.retain(|draft| !others.contains(&draft.info.name));
+        let mut rest: HashMap<String, Draft> = HashMap::new();
+        let is_other =
+            |draft: &mut Draft| others.iter().any(|name| matched(name, &draft.info.name).is_some());
+        for draft in self.tensors.extract_if(.., is_other) {
+            rest.insert(draft.info.name.clone(), draft);
         }
-        Ok(())
+        for draft in &mut self.tensors {
+            let Some(filling) = matched(first, &draft.info.name) else { continue };
+            let mut parts = vec![draft.clone()];
+            for other in others {
+                let other = filled(other, &filling);
+                let other = rest.remove(&other);
+                parts.push(other.ok_or_else(|| draft.refuse("lacks its other parts"))?);
+            }
+            *draft = joined(filled(from, &filling), &parts)?;
+        }
+        match rest.into_values().next() {
+            Some(draft) => Err(draft.refuse("lacks its other parts")),
+            None => Ok(()),
+        }
     }
 }
 
 /// One tensor of equal parts along the last dimension but one.
-fn joined(name: String, parts: &[&Draft]) -> Result<Draft, CheckpointError> {
+fn joined(name: String, parts: &[Draft]) -> Result<Draft, CheckpointError> {
     let first = &parts[0].info;
     if let Some(other) = parts.iter().find(|part| part.info.shape != first.shape) {
         let reason = format!("has shape {:?}, its sibling {:?}", other.info.shape, first.shape);

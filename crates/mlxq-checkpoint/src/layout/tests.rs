@@ -197,6 +197,25 @@ fn undone_rules_give_the_source_again() {
 }
 
 #[test]
+fn parts_of_several_layers_find_each_other() {
+    let tensors: Vec<(&str, &[usize])> = vec![
+        ("m.0.up.weight", &[1, 1]),
+        ("m.0.ab.weight", &[4, 2]),
+        ("m.1.up.weight", &[1, 1]),
+        ("m.1.ab.weight", &[2, 4, 2]),
+    ];
+    let (source, found) = mixture(&tensors, json!({"num_hidden_layers": 2})).expect("arranged");
+    let folder = found.folder(&source);
+    let expected = [300u32, 301, 302, 303, 308, 309, 310, 311].map(|n| n as u8);
+    assert_eq!(bytes(&folder, "m.1.a.weight"), expected, "cut within each of the two");
+    let restored = MIXTURE.restore(&folder).expect("restored");
+    let again = restored.folder(&folder);
+    for (name, _) in &tensors {
+        assert_eq!(bytes(&again, name), bytes(&source, name), "{name}");
+    }
+}
+
+#[test]
 fn experts_and_layers_must_be_whole() {
     let refused = |tensors: &[(&str, &[usize])], settings: Value| {
         mixture(tensors, settings).map(|_| ()).expect_err("refused").to_string()
