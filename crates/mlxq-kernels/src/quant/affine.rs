@@ -7,7 +7,7 @@
 use super::bytes::{Block, Kernel};
 use super::packing;
 use crate::float::Float;
-use crate::simd::{Greatest, LANES, Least, Number, Simd};
+use crate::simd::{Greatest, LANES, Least, Number, Simd, load_as};
 
 /// The smallest step: a group whose range is below it is stored with this one.
 const EPSILON: f32 = 1e-7;
@@ -109,14 +109,13 @@ impl Kernel for Affine {
         numbers: &[u8],
         out: Block<'_>,
     ) -> S::Floats {
-        let load = |chunk| To::round(simd, From::load(simd, chunk));
         let groups = || numbers.chunks_exact(self.group_size / LANES * From::BYTES);
         let mut lows = [simd.splat(f32::INFINITY); LANES];
         let mut highs = [simd.splat(f32::NEG_INFINITY); LANES];
         let mut largest = simd.splat(0.0);
         for ((group, low), high) in groups().zip(&mut lows).zip(&mut highs) {
             for chunk in group.chunks_exact(From::BYTES) {
-                let values = load(chunk);
+                let values = load_as::<S, From, To>(simd, chunk);
                 *low = simd.least(values, *low);
                 *high = simd.greatest(values, *high);
                 largest = simd.largest(values, largest);
@@ -142,7 +141,11 @@ impl Kernel for Affine {
             let (scale, bias) = (simd.splat(scale), simd.splat(bias));
             let chunks = group.chunks_exact(From::BYTES).zip(codes.as_chunks_mut().0);
             for (chunk, codes) in chunks {
-                simd.store_codes(simd.div(simd.sub(load(chunk), bias), scale), limit, codes);
+                simd.store_codes(
+                    simd.div(simd.sub(load_as::<S, From, To>(simd, chunk), bias), scale),
+                    limit,
+                    codes,
+                );
             }
         }
         if self.bits != 8 {

@@ -8,7 +8,7 @@
 use super::bytes::{Block, Kernel};
 use super::packing;
 use crate::float::Float;
-use crate::simd::{LANES, Largest, Number, Simd};
+use crate::simd::{LANES, Largest, Number, Simd, load_as};
 
 /// A floating-point mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,13 +125,12 @@ impl Kernel for Floating {
         out: Block<'_>,
     ) -> S::Floats {
         let size = self.group_size();
-        let load = |chunk| To::round(simd, From::load(simd, chunk));
         let groups = || numbers.chunks_exact(size / LANES * From::BYTES);
         let mut magnitudes = [simd.splat(0.0); LANES];
         let mut largest = simd.splat(0.0);
         for (group, magnitude) in groups().zip(&mut magnitudes) {
             for chunk in group.chunks_exact(From::BYTES) {
-                *magnitude = simd.largest(load(chunk), *magnitude);
+                *magnitude = simd.largest(load_as::<S, From, To>(simd, chunk), *magnitude);
             }
             largest = simd.largest(*magnitude, largest);
         }
@@ -150,7 +149,8 @@ impl Kernel for Floating {
             let divisor = simd.splat(divisor);
             let chunks = group.chunks_exact(From::BYTES).zip(scaled.as_chunks_mut().0);
             for (chunk, scaled) in chunks {
-                let values = To::round(simd, simd.div(load(chunk), divisor));
+                let values =
+                    To::round(simd, simd.div(load_as::<S, From, To>(simd, chunk), divisor));
                 largest_scaled = simd.largest(values, largest_scaled);
                 *scaled = simd.array(values);
             }
@@ -165,7 +165,8 @@ impl Kernel for Floating {
             for ((group, codes), _) in groups.filter(|(_, wanted)| !wanted.is_finite()) {
                 let chunks = group.chunks_exact(From::BYTES).zip(codes.as_chunks_mut::<LANES>().0);
                 for (chunk, codes) in chunks {
-                    *codes = simd.array(load(chunk)).map(code_of_no_scale::<To>);
+                    *codes =
+                        simd.array(load_as::<S, From, To>(simd, chunk)).map(code_of_no_scale::<To>);
                 }
             }
         }

@@ -19,7 +19,7 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
-pub(crate) use number::{Bf16, F16, F32, Number, with_numbers};
+pub(crate) use number::{Bf16, F16, F32, Number, load_as, with_numbers};
 pub(crate) use portable::Portable;
 
 /// Numbers of a vector.

@@ -59,6 +59,13 @@ number!(F32, F32, 64, load, store, |_simd, x| x);
 number!(F16, F16, 32, load_f16, store_f16, |simd, x| simd.round_f16(x));
 number!(Bf16, BF16, 32, load_bf16, store_bf16, |simd, x| simd.round_bf16(x));
 
+/// Reads sixteen numbers of `From`, rounded to `To`.
+#[inline(always)]
+pub(crate) fn load_as<S: Simd, From: Number, To: Number>(simd: S, bytes: &[u8]) -> S::Floats {
+    let numbers = From::load(simd, bytes);
+    if From::FLOAT == To::FLOAT { numbers } else { To::round(simd, numbers) }
+}
+
 /// Evaluates an expression with the types of two [`Float`]s.
 macro_rules! with_numbers {
     ($from:expr, $to:expr, $From:ident, $To:ident => $body:expr) => {
