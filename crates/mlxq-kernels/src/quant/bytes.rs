@@ -108,7 +108,7 @@ impl Format {
             Self::Affine(_) => Scales::Affine { scales: numbers(scales), biases: numbers(biases) },
             Self::Floating(_) => Scales::Floating(scales.to_vec()),
         };
-        let elements = 32 / self.bits() as usize * words.len();
+        let elements = 32 * words.len() / self.bits() as usize;
         let packed = Packed { format: *self, words, scales };
         let mut values = vec![0.0; elements];
         packed.restore(to, 0, &mut values);
