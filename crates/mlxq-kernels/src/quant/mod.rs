@@ -1,6 +1,8 @@
 //! Quantization formats as MLX defines them.
 
 mod affine;
+#[cfg(test)]
+mod agreement;
 mod bytes;
 mod floating;
 mod format;
