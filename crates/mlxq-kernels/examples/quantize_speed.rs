@@ -1,5 +1,6 @@
 //! One side of `cargo xtask bench quantize`: for every line `f32`, `f16`, `bf16` or `copy` it quantizes, or
-//! copies, the same numbers once, on one thread, and answers with the seconds of CPU time and of wall time.
+//! copies, the same numbers once, on one thread, and answers with the seconds of CPU time and of wall time;
+//! for `isa`, with the instruction set it runs on.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -23,6 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stdout = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
+        if line == "isa" {
+            writeln!(stdout, "{}", mlxq_kernels::isa_name())?;
+            continue;
+        }
         let (wall, cpu) = (Instant::now(), cpu_seconds());
         match inputs.iter().find(|(name, ..)| *name == line) {
             Some((_, float, bytes)) => {
