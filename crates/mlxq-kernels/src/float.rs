@@ -122,24 +122,24 @@ impl<From: Number, To: Number> Work for Convert<'_, From, To> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> bool {
+        let Self { bytes, out, copied, .. } = self;
         let mut largest = simd.splat(0.0);
-        let mut convert = |bytes: &[u8], out: &mut [u8]| {
+        let whole = bytes.chunks_exact(From::BYTES);
+        let rest = whole.remainder();
+        let mut out = out.chunks_exact_mut(To::BYTES);
+        for (bytes, out) in whole.zip(out.by_ref()) {
             let numbers = From::load(simd, bytes);
             largest = simd.largest(To::round(simd, numbers), largest);
-            if !self.copied {
+            if !copied {
                 To::store(simd, numbers, out);
             }
-        };
-        let whole = self.bytes.chunks_exact(From::BYTES);
-        let rest = whole.remainder();
-        let mut out = self.out.chunks_exact_mut(To::BYTES);
-        for (bytes, out) in whole.zip(out.by_ref()) {
-            convert(bytes, out);
         }
         let (mut padded, mut last, out) = ([0; 64], [0; 64], out.into_remainder());
         padded[..rest.len()].copy_from_slice(rest);
-        convert(&padded, &mut last);
-        if !self.copied {
+        let numbers = From::load(simd, &padded);
+        largest = simd.largest(To::round(simd, numbers), largest);
+        if !copied {
+            To::store(simd, numbers, &mut last);
             out.copy_from_slice(&last[..out.len()]);
         }
         simd.array(largest).iter().all(|magnitude| magnitude.is_finite())

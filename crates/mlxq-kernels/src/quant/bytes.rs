@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::{Format, Packed, Scales};
 use crate::float::Float;
 use crate::isa::Isa;
-use crate::simd::{LANES, Number, Simd, Work, with_numbers};
+use crate::simd::{Bf16, F16, F32, LANES, Number, Simd, Work};
 
 /// Bytes of packed weights; the buffers are used again by the next [`Format::encode`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,13 +81,10 @@ impl Format {
         out.words.resize(groups * sizes.words, 0);
         out.scales.resize(groups * sizes.scales, 0);
         out.biases.resize(groups * sizes.biases, 0);
-        with_numbers!(from, to, From, To => {
-            let formats = PhantomData::<(From, To)>;
-            match *self {
-                Self::Affine(kernel) => isa.run(Encode { kernel, sizes, bytes, out, formats }),
-                Self::Floating(kernel) => isa.run(Encode { kernel, sizes, bytes, out, formats }),
-            }
-        })
+        match *self {
+            Self::Affine(kernel) => encode(isa, kernel, sizes, [from, to], bytes, out),
+            Self::Floating(kernel) => encode(isa, kernel, sizes, [from, to], bytes, out),
+        }
     }
 
     /// Restores packed weights to numbers of the format `to`, as `mx.dequantize` does: affine in the
@@ -114,6 +111,36 @@ impl Format {
         packed.restore(to, 0, &mut values);
         out.clear();
         to.encode(&values, out);
+    }
+}
+
+/// [`Format::encode`] with the mode and the float formats known to the compiler.
+fn encode<K: Kernel>(
+    isa: Isa,
+    kernel: K,
+    sizes: Sizes,
+    floats: [Float; 2],
+    bytes: &[u8],
+    out: &mut Encoded,
+) -> bool {
+    macro_rules! run {
+        ($from:ty, $to:ty) => {
+            isa.run(Encode { kernel, sizes, bytes, out, formats: PhantomData::<($from, $to)> })
+        };
+    }
+    match floats {
+        [Float::F32, Float::F32] => run!(F32, F32),
+        [Float::F32, Float::F16] => run!(F32, F16),
+        [Float::F32, Float::BF16] => run!(F32, Bf16),
+        [Float::F16, Float::F16] => run!(F16, F16),
+        [Float::BF16, Float::BF16] => run!(Bf16, Bf16),
+        [from, to] => {
+            // Pairs that are rare: widened first, they need no code of their own.
+            let mut widened = Vec::new();
+            let _ = from.convert_on(isa, Float::F32, bytes, &mut widened);
+            let sizes = Sizes { numbers: sizes.numbers / from.size() * 4, ..sizes };
+            encode(isa, kernel, sizes, [Float::F32, to], &widened, out)
+        }
     }
 }
 
