@@ -70,6 +70,7 @@ def inputs():
         rng.normal(0, 1e-39, 128),
         rng.normal(0, 5e3, 128),
         rng.choice([-3e38, 3e38, 1e38], 128),
+        rng.normal(0, 1e9, 128),
     ]
     # What is not a number stands in otherwise ordinary rows, zeros of both signs among them.
     for first, second in [(np.nan, np.nan), (np.inf, np.inf), (-np.inf, -np.inf), (np.inf, -np.inf),

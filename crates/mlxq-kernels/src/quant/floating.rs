@@ -98,20 +98,17 @@ impl Floating {
 
     /// Codes of `scaled` elements, `largest` the largest magnitude among them.
     #[inline(always)]
-    fn codes<To: Number>(self, scaled: &[f32], largest: f32, codes: &mut [u8]) {
-        // Above this the distances to all values of E2M1 round to the same number.
-        let exact_below = match To::FLOAT {
-            Float::F32 => 33_554_444.0,
-            Float::F16 => 4108.0,
-            Float::BF16 => 524.0,
-        };
+    fn codes(self, scaled: &[f32], largest: f32, codes: &mut [u8]) {
+        // From here on the distances to all values of E2M1 are the same f32, which mlx computes in even
+        // where the weights are halves.
+        const ALIKE: f32 = 33_554_444.0;
         let pairs = codes.iter_mut().zip(scaled);
         if self == Self::Mxfp8 {
             pairs.for_each(|(code, x)| *code = to_e4m3(*x));
-        } else if largest < exact_below {
+        } else if largest < ALIKE {
             pairs.for_each(|(code, x)| *code = to_e2m1(*x));
         } else {
-            pairs.for_each(|(code, x)| *code = to_first_e2m1(To::FLOAT, *x));
+            pairs.for_each(|(code, x)| *code = to_first_e2m1(*x));
         }
     }
 }
@@ -159,7 +156,7 @@ impl Kernel for Floating {
         let mut unpacked = [0; LANES * Self::LARGEST_GROUP];
         let codes = &mut unpacked[..LANES * size];
         let largest_scaled = simd.array(largest_scaled).into_iter().fold(0.0, larger);
-        self.codes::<To>(scaled, largest_scaled, codes);
+        self.codes(scaled, largest_scaled, codes);
         if self == Self::Mxfp8 {
             let groups = groups().zip(codes.chunks_exact_mut(size)).zip(wanted);
             for ((group, codes), _) in groups.filter(|(_, wanted)| !wanted.is_finite()) {
@@ -240,12 +237,12 @@ fn to_e2m1(x: f32) -> u8 {
     (code | sign) as u8
 }
 
-/// [`to_e2m1`] of any number as mlx has it: the first of the values of [`E2M1`] whose distance, rounded to
-/// the format, is the least. For huge numbers all are the same.
-fn to_first_e2m1(float: Float, x: f32) -> u8 {
+/// [`to_e2m1`] of any number as mlx has it: the first of the values of [`E2M1`] that are the nearest. For
+/// huge numbers all are.
+fn to_first_e2m1(x: f32) -> u8 {
     let mut best = (f32::INFINITY, 0);
     for (code, value) in (0u8..).zip(E2M1) {
-        let distance = float.round((x - value).abs());
+        let distance = (x - value).abs();
         if distance < best.0 {
             best = (distance, code);
         }
@@ -296,7 +293,7 @@ mod tests {
         for (x, code) in
             [(0.25, 0), (0.26, 1), (-0.2, 0), (-0.3, 9), (5.0, 6), (5.1, 7), (-9.0, 15)]
         {
-            assert_eq!([to_e2m1(x), to_first_e2m1(Float::F32, x)], [code; 2], "{x}");
+            assert_eq!([to_e2m1(x), to_first_e2m1(x)], [code; 2], "{x}");
         }
     }
 }
