@@ -18,7 +18,8 @@ const HELP: &str = "\
 cargo xtask quickstart [--with-pytorch]  convert, run and judge a real model
 cargo xtask test [--no-peers]            format, lints, tidy, all tests
 cargo xtask tidy                         the rules of the code's shape
-cargo xtask bench [--rounds N]           speed ratios against PyTorch, taken in one run
+cargo xtask bench [run] [--rounds N]     a model's speed against PyTorch, taken in one run
+cargo xtask bench quantize               the quantizing loop against MLX on one core
 cargo xtask fixtures                     make the files under fixtures/ again
 ";
 
@@ -31,8 +32,11 @@ fn main() -> ExitCode {
         ["test"] => test::run(true),
         ["test", "--no-peers"] => test::run(false),
         ["tidy"] => tidy::run(),
-        ["bench"] => bench::run(None),
-        ["bench", "--rounds", rounds] => bench::run(Some(rounds)),
+        ["bench"] | ["bench", "run"] => bench::run(None),
+        ["bench", "--rounds", rounds] | ["bench", "run", "--rounds", rounds] => {
+            bench::run(Some(rounds))
+        }
+        ["bench", "quantize"] => bench::quantize(),
         ["fixtures"] => fixtures::run(),
         [] | ["help" | "--help" | "-h"] => {
             say(HELP);

@@ -50,6 +50,7 @@ pub(crate) fn run(with_peers: bool) -> Result<ExitCode> {
         check(cargo(&arguments).args(["--deny", "warnings"]))
     });
     part("Rust tests", &mut rust_tests);
+    part("aarch64 tests", &mut aarch64_tests);
     part("peer tests", &mut || {
         if with_peers { peer_tests() } else { Ok(not_run("switched off with --no-peers")) }
     });
@@ -74,8 +75,31 @@ fn check(command: &mut Command) -> Result<Outcome> {
 }
 
 fn rust_tests() -> Result<Outcome> {
+    cargo_tests(cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"]))
+}
+
+/// The kernels' tests on another architecture, under emulation.
+fn aarch64_tests() -> Result<Outcome> {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return Ok(not_run("only x86-64 Linux emulates it"));
+    }
+    let tool = places::shared().map(|shared| shared.join("tools/aarch64-env"));
+    let Some(tool) = tool.filter(|tool| tool.is_file()) else {
+        return Ok(not_run("the developers' emulator is not here"));
+    };
+    let arguments = ["cargo", "test", "--release", "--package", "mlxq-kernels", "--quiet"];
+    let mut command = command(tool, arguments);
+    // No documentation tests: rustdoc finds no standard library there. None is built for LTO either.
+    command
+        .args(["--lib", "--tests", "--no-fail-fast"])
+        .current_dir(places::root())
+        .env("CARGO_TARGET_DIR", places::target().join("aarch64"))
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    cargo_tests(command)
+}
+
+fn cargo_tests(mut command: Command) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let mut command = cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"]);
     match places::shared() {
         Some(shared) => command.env("MLXQ_SHARED", shared),
         None => {
@@ -141,12 +165,12 @@ fn count(line: &str, word: &str) -> u64 {
 }
 
 fn summary(parts: &[Part]) -> ExitCode {
-    say("\npart          seconds  passed  failed  skipped");
+    say("\npart           seconds  passed  failed  skipped");
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for Part { name, seconds, outcome } in parts {
         let Outcome { passed: p, failed: f, skipped: s, not_run } = outcome;
         let why = not_run.as_ref().map(|why| format!("  did not run: {why}")).unwrap_or_default();
-        say(&format!("{name:12} {seconds:8.1} {p:7} {f:7} {s:8}{why}"));
+        say(&format!("{name:13} {seconds:8.1} {p:7} {f:7} {s:8}{why}"));
         (passed, failed) = (passed + p, failed + f);
         skipped += s + u64::from(not_run.is_some());
     }

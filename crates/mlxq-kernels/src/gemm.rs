@@ -8,6 +8,9 @@
 
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Isa;
+
 /// Output features of a panel.
 const COLUMNS: usize = 16;
 /// Rows of a tile.
@@ -97,14 +100,12 @@ fn tile(x: &[f32], panel: &[f32], input: usize, sums: &mut [[f32; COLUMNS]; ROWS
         fn avx2(x: &[f32], panel: &[f32], input: usize, sums: &mut [[f32; COLUMNS]; ROWS]) {
             tile_of_rows::<true>(x, panel, input, sums);
         }
-        let fma = std::arch::is_x86_feature_detected!("fma");
-        if fma && std::arch::is_x86_feature_detected!("avx512vl") {
-            // SAFETY: `avx512` needs only the features just detected; avx512vl implies avx512f.
-            return unsafe { avx512(x, panel, input, sums) };
-        }
-        if fma && std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: `avx2` needs only the features just detected.
-            return unsafe { avx2(x, panel, input, sums) };
+        match Isa::current() {
+            // SAFETY: `avx512` needs only features that `Avx512` proves.
+            Isa::Avx512(_) => return unsafe { avx512(x, panel, input, sums) },
+            // SAFETY: `avx2` needs only features that `Avx2` proves.
+            Isa::Avx2(_) => return unsafe { avx2(x, panel, input, sums) },
+            Isa::Portable(_) => {}
         }
     }
     // Every aarch64 machine has fused multiply-add.

@@ -5,6 +5,7 @@
 //! instruction sets only the products of `gemm` differ, in their last bit.
 
 mod isa;
+mod simd;
 
 pub mod activation;
 pub mod attention;

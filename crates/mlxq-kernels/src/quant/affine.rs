@@ -4,9 +4,10 @@
 //! words, scales and biases are the same bits: true divisions, one rounding per operation, no fused
 //! multiply-add. Code 0 is the end of the group with the larger magnitude, and 0.0 falls on a code.
 
+use super::bytes::{Block, Kernel};
 use super::packing;
 use crate::float::Float;
-use crate::isa::multiversion;
+use crate::simd::{Greatest, LANES, Least, Number, Simd, load_as};
 
 /// The smallest step: a group whose range is below it is stored with this one.
 const EPSILON: f32 = 1e-7;
@@ -18,17 +19,12 @@ pub struct Affine {
     group_size: usize,
 }
 
-/// The affine map of one group, before rounding to the stored format.
-struct Map {
-    scale: f32,
-    bias: f32,
-}
-
 impl Affine {
     /// The numbers of bits that MLX packs and this crate supports.
     pub const BITS: [u32; 6] = [2, 3, 4, 5, 6, 8];
     /// The group sizes that MLX supports.
     pub const GROUP_SIZES: [usize; 3] = [32, 64, 128];
+    const LARGEST_GROUP: usize = 128;
 
     /// The format with `bits` per code and one scale and bias per `group_size` weights along the last
     /// dimension; `None` when MLX has no such format.
@@ -50,35 +46,6 @@ impl Affine {
     /// The number of 32-bit words that hold `elements` codes.
     pub fn words(&self, elements: usize) -> usize {
         elements * self.bits as usize / 32
-    }
-
-    /// Quantizes whole groups of `values`, which are numbers of the format `float`.
-    ///
-    /// `words` has [`Self::words`] elements, `scales` and `biases` one per group; the latter come out
-    /// rounded to `float`, while the codes follow from the unrounded ones.
-    ///
-    /// # Panics
-    /// When the slices' lengths do not fit together.
-    pub fn quantize(
-        &self,
-        float: Float,
-        values: &[f32],
-        words: &mut [u32],
-        scales: &mut [f32],
-        biases: &mut [f32],
-    ) {
-        self.check_lengths(values.len(), words, scales, biases);
-        let words_per_group = self.words(self.group_size);
-        let mut codes = vec![0; self.group_size];
-        let groups =
-            values.chunks_exact(self.group_size).zip(words.chunks_exact_mut(words_per_group));
-        for ((group, words), (scale, bias)) in groups.zip(scales.iter_mut().zip(biases)) {
-            let map = self.map(group);
-            encode(group, map.scale, map.bias, self.largest_code(), &mut codes);
-            packing::pack(self.bits, &codes, words);
-            *scale = float.round(map.scale);
-            *bias = float.round(map.bias);
-        }
     }
 
     /// Restores whole groups: `round(round(code * scale) + bias)` in the format `float`, as
@@ -118,52 +85,72 @@ impl Affine {
         assert_eq!(biases.len(), values / self.group_size, "biases");
     }
 
-    fn map(&self, group: &[f32]) -> Map {
-        let mut ends = [0.0; 2];
-        range(group, &mut ends);
-        let [low, high] = ends;
+    /// Scale and bias of a group between `low` and `high`, before they are rounded to be stored.
+    #[inline(always)]
+    fn map(&self, low: f32, high: f32) -> (f32, f32) {
         let step = (high - low) / self.largest_code();
         // A NaN step, from infinite ends, stays NaN as in MLX: hence not `max`.
         let step = if step < EPSILON { EPSILON } else { step };
-        let (step, edge) = if low.abs() > high.abs() { (step, low) } else { (-step, high) };
+        let low_is_larger = low.abs() > high.abs();
+        let step = if low_is_larger { step } else { -step };
+        let edge = if low_is_larger { low } else { high };
         let zero_code = (edge / step).round_ties_even();
-        if zero_code == 0.0 {
-            Map { scale: step, bias: 0.0 }
-        } else {
-            Map { scale: edge / zero_code, bias: edge }
-        }
+        let has_zero = zero_code == 0.0;
+        let exact = edge / zero_code;
+        (if has_zero { step } else { exact }, if has_zero { 0.0 } else { edge })
     }
 }
 
-multiversion! {
-    /// The smallest and the largest number of `group`; NaN counts as neither.
-    fn range(group: &[f32], ends: &mut [f32; 2]) {
-        const LANES: usize = 16;
-        let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-        for chunk in group.as_chunks::<LANES>().0 {
-            for lane in 0..LANES {
-                low[lane] = if chunk[lane] < low[lane] { chunk[lane] } else { low[lane] };
-                high[lane] = if chunk[lane] > high[lane] { chunk[lane] } else { high[lane] };
+impl Kernel for Affine {
+    #[inline(always)]
+    fn block<S: Simd, From: Number, To: Number>(
+        self,
+        simd: S,
+        numbers: &[u8],
+        out: Block<'_>,
+    ) -> S::Floats {
+        let groups = || numbers.chunks_exact(self.group_size / LANES * From::BYTES);
+        let mut lows = [simd.splat(f32::INFINITY); LANES];
+        let mut highs = [simd.splat(f32::NEG_INFINITY); LANES];
+        let mut largest = simd.splat(0.0);
+        for ((group, low), high) in groups().zip(&mut lows).zip(&mut highs) {
+            for chunk in group.chunks_exact(From::BYTES) {
+                let values = load_as::<S, From, To>(simd, chunk);
+                *low = simd.least(values, *low);
+                *high = simd.greatest(values, *high);
+                largest = simd.largest(values, largest);
             }
         }
-        *ends = [
-            low.into_iter().fold(f32::INFINITY, |a, b| if b < a { b } else { a }),
-            high.into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a }),
-        ];
-    }
-}
-
-multiversion! {
-    /// The nearest codes of `group`, ties to even, clamped to `0..=largest`; NaN becomes 0.
-    fn encode(group: &[f32], scale: f32, bias: f32, largest: f32, codes: &mut [u8]) {
-        // Adding and taking away 1.5 * 2^23 leaves the nearest integer, ties to even, of any number
-        // in 0..=255 under IEEE rounding; `round_ties_even` is a call without SSE4.1.
-        const NEAREST: f32 = 12_582_912.0;
-        for (code, &value) in codes.iter_mut().zip(group) {
-            let exact = (value - bias) / scale;
-            let above = if exact > 0.0 { exact } else { 0.0 };
-            let clamped = if above < largest { above } else { largest };
-            *code = ((clamped + NEAREST) - NEAREST) as i32 as u8;
+        let lows = simd.array(simd.reduce_rows(&lows, Least));
+        let highs = simd.array(simd.reduce_rows(&highs, Greatest));
+        let (mut scales, mut biases) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            (scales[lane], biases[lane]) = self.map(lows[lane], highs[lane]);
         }
+        To::store(simd, simd.vector(&scales), out.scales);
+        To::store(simd, simd.vector(&biases), out.biases);
+
+        let mut unpacked = [0; LANES * Self::LARGEST_GROUP];
+        let codes = match self.bits {
+            8 => &mut *out.words,
+            _ => &mut unpacked[..LANES * self.group_size],
+        };
+        let limit = simd.splat(self.largest_code());
+        let coded = groups().zip(codes.chunks_exact_mut(self.group_size));
+        for ((group, codes), (scale, bias)) in coded.zip(scales.into_iter().zip(biases)) {
+            let (scale, bias) = (simd.splat(scale), simd.splat(bias));
+            let chunks = group.chunks_exact(From::BYTES).zip(codes.as_chunks_mut().0);
+            for (chunk, codes) in chunks {
+                simd.store_codes(
+                    simd.div(simd.sub(load_as::<S, From, To>(simd, chunk), bias), scale),
+                    limit,
+                    codes,
+                );
+            }
+        }
+        if self.bits != 8 {
+            packing::pack(self.bits, &unpacked[..LANES * self.group_size], out.words);
+        }
+        largest
     }
 }

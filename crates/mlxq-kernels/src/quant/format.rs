@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Affine, Floating};
+use super::{Affine, Encoded, Floating};
 use crate::float::Float;
 
 /// Values that one task quantizes: a whole number of groups of every format.
@@ -111,28 +111,26 @@ impl Format {
     /// # Panics
     /// When `values` are not whole groups.
     pub fn quantize(&self, float: Float, values: &[f32]) -> Packed {
-        let group_size = self.group_size();
-        assert!(values.len().is_multiple_of(group_size), "{} values: no groups", values.len());
-        let groups = values.len() / group_size;
-        let mut words = vec![0; self.words(values.len())];
-        let blocks = values.par_chunks(BLOCK).zip(words.par_chunks_mut(self.words(BLOCK)));
-        let per_block = BLOCK / group_size;
+        let blocks = values.par_chunks(BLOCK).map(|values| {
+            let (mut bytes, mut encoded) = (Vec::new(), Encoded::default());
+            Float::F32.encode(values, &mut bytes);
+            // Whoever calls this asks about the numbers before.
+            let _ = self.encode(Float::F32, float, &bytes, &mut encoded);
+            encoded
+        });
+        let blocks: Vec<Encoded> = blocks.collect();
+        let join = |part: fn(&Encoded) -> &[u8]| blocks.iter().flat_map(part).copied().collect();
+        let numbers = |bytes: Vec<u8>| {
+            let mut numbers = vec![0.0; bytes.len() / float.size()];
+            float.decode(&bytes, &mut numbers);
+            numbers
+        };
+        let words: Vec<u8> = join(|block| &block.words);
+        let words = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        let (scales, biases) = (join(|block| &block.scales), join(|block| &block.biases));
         let scales = match self {
-            Self::Affine(affine) => {
-                let (mut scales, mut biases) = (vec![0.0; groups], vec![0.0; groups]);
-                let maps = scales.par_chunks_mut(per_block).zip(biases.par_chunks_mut(per_block));
-                blocks.zip(maps).for_each(|((values, words), (scales, biases))| {
-                    affine.quantize(float, values, words, scales, biases);
-                });
-                Scales::Affine { scales, biases }
-            }
-            Self::Floating(floating) => {
-                let mut scales = vec![0; groups];
-                blocks.zip(scales.par_chunks_mut(per_block)).for_each(
-                    |((values, words), scales)| floating.quantize(float, values, words, scales),
-                );
-                Scales::Floating(scales)
-            }
+            Self::Affine(_) => Scales::Affine { scales: numbers(scales), biases: numbers(biases) },
+            Self::Floating(_) => Scales::Floating(scales),
         };
         Packed { format: *self, words, scales }
     }

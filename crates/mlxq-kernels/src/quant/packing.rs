@@ -2,20 +2,30 @@
 //!
 //! Code `i` fills the bits `[i * bits, (i + 1) * bits)`; codes of 3, 5 and 6 bits cross word borders.
 
-/// Packs `codes` into `words`; the codes fill a whole number of words.
-pub(super) fn pack(bits: u32, codes: &[u8], words: &mut [u32]) {
-    let (mut pending, mut held, mut at) = (0u64, 0, 0);
-    for &code in codes {
-        pending |= u64::from(code) << held;
-        held += bits;
-        if held >= 32 {
-            words[at] = pending as u32;
-            at += 1;
-            pending >>= 32;
-            held -= 32;
-        }
+/// Packs `codes`, a multiple of eight, into `bytes`, `bits` of them for eight codes.
+#[inline(always)]
+pub(super) fn pack(bits: u32, codes: &[u8], bytes: &mut [u8]) {
+    match bits {
+        2 => pack_eights::<2>(codes, bytes),
+        3 => pack_eights::<3>(codes, bytes),
+        4 => pack_eights::<4>(codes, bytes),
+        5 => pack_eights::<5>(codes, bytes),
+        6 => pack_eights::<6>(codes, bytes),
+        _ => bytes.copy_from_slice(codes),
     }
-    debug_assert_eq!(held, 0, "codes must fill whole words");
+}
+
+#[inline(always)]
+fn pack_eights<const BITS: usize>(codes: &[u8], bytes: &mut [u8]) {
+    let eights = codes.as_chunks::<8>().0.iter().zip(bytes.as_chunks_mut::<BITS>().0);
+    for (codes, bytes) in eights {
+        // Neighbours move together: codes, pairs, fours.
+        let ones = u64::from_le_bytes(*codes);
+        let twos = ones & 0x00ff_00ff_00ff_00ff | (ones & 0xff00_ff00_ff00_ff00) >> (8 - BITS);
+        let fours = twos & 0xffff_0000_ffff | (twos & 0xffff_0000_ffff_0000) >> (16 - 2 * BITS);
+        let eight = fours & 0xffff_ffff | fours >> 32 << (4 * BITS);
+        bytes.copy_from_slice(&eight.to_le_bytes()[..BITS]);
+    }
 }
 
 /// Unpacks `codes.len()` codes from `words`.
@@ -42,12 +52,12 @@ mod tests {
     #[test]
     fn five_bit_codes_cross_words() {
         let codes: Vec<u8> = (0..32).collect();
-        let mut words = [0; 5];
-        pack(5, &codes, &mut words);
+        let mut bytes = [0; 20];
+        pack(5, &codes, &mut bytes);
         for (i, &code) in codes.iter().enumerate() {
             for bit in 0..5 {
                 let at = 5 * i + bit;
-                assert_eq!(words[at / 32] >> (at % 32) & 1, u32::from(code) >> bit & 1, "bit {at}");
+                assert_eq!(bytes[at / 8] >> (at % 8) & 1, code >> bit & 1, "bit {at}");
             }
         }
     }
@@ -57,8 +67,10 @@ mod tests {
         for bits in [2u32, 3, 4, 5, 6, 8] {
             let codes: Vec<u8> =
                 (0..64u32).map(|i| (i.wrapping_mul(2_654_435_761) >> (32 - bits)) as u8).collect();
-            let mut words = vec![0; 64 * bits as usize / 32];
-            pack(bits, &codes, &mut words);
+            let mut bytes = vec![0; 8 * bits as usize];
+            pack(bits, &codes, &mut bytes);
+            let words: Vec<u32> =
+                bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
             let mut back = vec![0; 64];
             unpack(bits, &words, &mut back);
             assert_eq!(back, codes, "{bits} bits");

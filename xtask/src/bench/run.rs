@@ -1,4 +1,4 @@
-//! Speed ratios against PyTorch, taken in one run of this machine.
+//! Queries, latency, memory, size and start of a whole model against PyTorch.
 
 use std::process::ExitCode;
 
