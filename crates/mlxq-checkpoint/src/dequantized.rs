@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use mlxq_kernels::float::Float;
-use mlxq_kernels::quant::{Format, Packed, Scales};
+use mlxq_kernels::quant::Format;
 
 use crate::layout::Part;
 use crate::tensor::{Dtype, TensorInfo, TensorSource};
@@ -91,27 +91,17 @@ impl<'a> Dequantized<'a> {
             self.source.read_part(&format!("{path}.{part}"), bytes, &mut own)?;
             Ok::<_, CheckpointError>(own)
         };
-        let words = format.words(range.start) * 4..format.words(range.end) * 4;
-        let words = read("weight", words)?;
-        let words = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        let words = read("weight", format.words(range.start) * 4..format.words(range.end) * 4)?;
         let size = format.group_size();
-        let groups = range.start / size..range.end / size;
-        let floats = |part: &str| {
-            let bytes = read(part, groups.start * float.size()..groups.end * float.size())?;
-            let mut numbers = vec![0.0; groups.len()];
-            float.decode(&bytes, &mut numbers);
-            Ok::<_, CheckpointError>(numbers)
-        };
-        let scales = match format {
+        let groups = |bytes: usize| range.start / size * bytes..range.end / size * bytes;
+        let (scales, biases) = match format {
             Format::Affine(_) => {
-                Scales::Affine { scales: floats("scales")?, biases: floats("biases")? }
+                let groups = groups(float.size());
+                (read("scales", groups.clone())?, read("biases", groups)?)
             }
-            Format::Floating(_) => Scales::Floating(read("scales", groups)?),
+            Format::Floating(_) => (read("scales", groups(1))?, Vec::new()),
         };
-        let mut numbers = vec![0.0; range.len()];
-        Packed { format, words, scales }.restore(float, 0, &mut numbers);
-        buffer.clear();
-        float.encode(&numbers, buffer);
+        format.decode(float, &words, &scales, &biases, buffer);
         Ok(())
     }
 }

@@ -91,12 +91,12 @@ impl Stream<'_> {
         }
         let name = &tensor.plan.info.name;
         self.source.read_part(name, tensor.source_bytes(&block), &mut encoder.source)?;
-        let finite = encoder.encode(tensor.plan);
+        let (outputs, finite) = encoder.encode(tensor.plan);
         if !finite && !self.allow_non_finite {
             return Err(finite_report(self.source, tensor.plan)?);
         }
         let mut checksum = crc32fast::Hasher::new();
-        for (Place { writer, offset, .. }, bytes) in places.iter().zip(encoder.outputs()) {
+        for (Place { writer, offset, .. }, bytes) in places.iter().zip(outputs) {
             self.writers[*writer].write(*offset, bytes)?;
             checksum.update(bytes);
         }

@@ -1,12 +1,7 @@
 //! One name for all formats, and weights packed in one of them.
 
-use rayon::prelude::*;
-
-use super::{Affine, Encoded, Floating};
+use super::{Affine, Floating};
 use crate::float::Float;
-
-/// Values that one task quantizes: a whole number of groups of every format.
-const BLOCK: usize = 1 << 16;
 
 /// A quantization format of MLX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,36 +99,6 @@ impl Format {
     pub fn words(&self, elements: usize) -> usize {
         elements * self.bits() as usize / 32
     }
-
-    /// Quantizes whole groups of `values`, which are numbers of the format `float`, on all threads of
-    /// the current pool; the result does not depend on their number.
-    ///
-    /// # Panics
-    /// When `values` are not whole groups.
-    pub fn quantize(&self, float: Float, values: &[f32]) -> Packed {
-        let blocks = values.par_chunks(BLOCK).map(|values| {
-            let (mut bytes, mut encoded) = (Vec::new(), Encoded::default());
-            Float::F32.encode(values, &mut bytes);
-            // Whoever calls this asks about the numbers before.
-            let _ = self.encode(Float::F32, float, &bytes, &mut encoded);
-            encoded
-        });
-        let blocks: Vec<Encoded> = blocks.collect();
-        let join = |part: fn(&Encoded) -> &[u8]| blocks.iter().flat_map(part).copied().collect();
-        let numbers = |bytes: Vec<u8>| {
-            let mut numbers = vec![0.0; bytes.len() / float.size()];
-            float.decode(&bytes, &mut numbers);
-            numbers
-        };
-        let words: Vec<u8> = join(|block| &block.words);
-        let words = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        let (scales, biases) = (join(|block| &block.scales), join(|block| &block.biases));
-        let scales = match self {
-            Self::Affine(_) => Scales::Affine { scales: numbers(scales), biases: numbers(biases) },
-            Self::Floating(_) => Scales::Floating(scales),
-        };
-        Packed { format: *self, words, scales }
-    }
 }
 
 impl Packed {
@@ -162,6 +127,7 @@ impl Packed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quant::Encoded;
 
     #[test]
     fn formats_are_those_of_mlx() {
@@ -182,18 +148,35 @@ mod tests {
     }
 
     #[test]
-    fn blocks_and_parts_fit_together() {
-        let values: Vec<f32> = (0..BLOCK + 128).map(|i| ((i * 37) % 101) as f32 - 50.0).collect();
+    fn parts_are_restored_like_the_whole() {
+        let values: Vec<f32> = (0..512).map(|i| ((i * 37) % 101) as f32 - 50.0).collect();
+        let (mut bytes, mut encoded) = (Vec::new(), Encoded::default());
+        Float::F32.encode(&values, &mut bytes);
         for mode in Format::MODES {
             let format = Format::new(mode, None, None).expect("a format");
-            let packed = format.quantize(Float::F32, &values);
-            let tail = format.quantize(Float::F32, &values[BLOCK..]);
-            let (mut whole, mut part) = (vec![0.0; values.len()], vec![0.0; 128]);
+            assert!(format.encode(Float::F32, Float::F32, &bytes, &mut encoded));
+            let packed = packed(format, &encoded);
+            let (mut whole, mut part) = (vec![0.0; 512], vec![0.0; 128]);
             packed.restore(Float::F32, 0, &mut whole);
-            packed.restore(Float::F32, BLOCK, &mut part);
-            assert_eq!(part, whole[BLOCK..], "{mode}");
-            tail.restore(Float::F32, 0, &mut part);
-            assert_eq!(part, whole[BLOCK..], "{mode}");
+            packed.restore(Float::F32, 256, &mut part);
+            assert_eq!(part, whole[256..384], "{mode}");
         }
+    }
+
+    fn packed(format: Format, encoded: &Encoded) -> Packed {
+        let numbers = |bytes: &[u8]| {
+            let mut numbers = vec![0.0; bytes.len() / 4];
+            Float::F32.decode(bytes, &mut numbers);
+            numbers
+        };
+        let words = encoded.words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
+        let scales = match format {
+            Format::Affine(_) => Scales::Affine {
+                scales: numbers(&encoded.scales),
+                biases: numbers(&encoded.biases),
+            },
+            Format::Floating(_) => Scales::Floating(encoded.scales.clone()),
+        };
+        Packed { format, words: words.collect(), scales }
     }
 }
