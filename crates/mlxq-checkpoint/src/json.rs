@@ -1,17 +1,18 @@
 //! JSON that is read strictly: a key that stands twice is an error, not a choice.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::CheckpointError;
+use crate::read::Input;
 
 /// The largest JSON file that is read, in bytes: more than any tokenizer or index.
 const LIMIT: u64 = 256 << 20;
+/// The largest `config.json`, in bytes.
+const CONFIG_LIMIT: u64 = 16 << 20;
 
 /// Reads the JSON file `path`, keys in their order.
 ///
@@ -19,17 +20,7 @@ const LIMIT: u64 = 256 << 20;
 /// When it cannot be read, is no regular file, is larger than 256 MiB, or is no strict JSON: the
 /// message has line and column.
 pub fn read_file(path: &Path) -> Result<Value, CheckpointError> {
-    let metadata = std::fs::metadata(path).map_err(CheckpointError::io(path))?;
-    if !metadata.is_file() {
-        return Err(CheckpointError::file(path, "is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(CheckpointError::io(path))?;
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(CheckpointError::io(path))?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(CheckpointError::file(path, format!("is larger than {LIMIT} bytes")));
-    }
-    parse(&bytes).map_err(|reason| CheckpointError::file(path, reason))
+    read_within(path, LIMIT)
 }
 
 /// Reads the JSON file `path`, which must hold an object.
@@ -37,7 +28,27 @@ pub fn read_file(path: &Path) -> Result<Value, CheckpointError> {
 /// # Errors
 /// As [`read_file`], and when it holds something else.
 pub fn read_object(path: &Path) -> Result<Map<String, Value>, CheckpointError> {
-    match read_file(path)? {
+    object(path, read_file(path)?)
+}
+
+/// Reads the object of the `config.json` at `path`.
+///
+/// # Errors
+/// As [`read_object`]; the file may have 16 MiB.
+pub fn read_config(path: &Path) -> Result<Map<String, Value>, CheckpointError> {
+    object(path, read_within(path, CONFIG_LIMIT)?)
+}
+
+fn read_within(path: &Path, limit: u64) -> Result<Value, CheckpointError> {
+    let input = Input::open(path)?;
+    if input.length() > limit {
+        return Err(input.refuse(format!("is larger than {limit} bytes")));
+    }
+    parse(&input.read_range(0..input.length())?).map_err(|reason| input.refuse(reason))
+}
+
+fn object(path: &Path, value: Value) -> Result<Map<String, Value>, CheckpointError> {
+    match value {
         Value::Object(map) => Ok(map),
         other => Err(CheckpointError::file(path, format!("holds {}, not an object", kind(&other)))),
     }
