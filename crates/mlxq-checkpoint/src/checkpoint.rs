@@ -142,7 +142,11 @@ impl Quantization {
         self.modules.get(path).copied().unwrap_or(Some(self.default))
     }
 
-    fn read(config: &Map<String, Value>) -> Result<Option<Self>, String> {
+    /// The block of `config`, if there is one.
+    ///
+    /// # Errors
+    /// When it is no format that exists.
+    pub(crate) fn read(config: &Map<String, Value>) -> Result<Option<Self>, String> {
         let Some(block) = config.get("quantization").filter(|block| !block.is_null()) else {
             return Ok(None);
         };

@@ -12,6 +12,8 @@ mod read;
 mod stream;
 mod write;
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod json;
 pub mod layout;
 pub mod recipe;

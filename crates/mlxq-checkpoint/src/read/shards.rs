@@ -1,10 +1,10 @@
 //! A checkpoint's weight files: one, or the shards that an index names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Safetensors, TorchFile};
 use crate::tensor::{TensorInfo, TensorSource};
@@ -151,10 +151,11 @@ fn check_inside(dir: &Path, name: &str, index: &Path) -> Result<(), CheckpointEr
 }
 
 /// An index of shards.
-struct Index {
+#[derive(Debug)]
+pub(crate) struct Index {
     path: PathBuf,
     /// Tensor → file.
-    files: HashMap<String, String>,
+    files: BTreeMap<String, String>,
     /// The bytes of all tensors, as it states them.
     total_size: Option<u64>,
 }
@@ -165,14 +166,17 @@ impl Index {
     }
 
     /// What `index`, the object of the file `path`, names.
-    fn parse(path: &Path, index: &serde_json::Map<String, Value>) -> Result<Self, CheckpointError> {
+    ///
+    /// # Errors
+    /// When it names no files, or one that is no plain file name.
+    pub(crate) fn parse(path: &Path, index: &Map<String, Value>) -> Result<Self, CheckpointError> {
         let refuse = |reason: String| CheckpointError::file(path, reason);
         let map = index.get("weight_map").and_then(Value::as_object);
         let map = map.ok_or_else(|| refuse("has no object `weight_map`".to_owned()))?;
         if map.is_empty() {
             return Err(refuse("names no tensors".to_owned()));
         }
-        let mut files = HashMap::with_capacity(map.len());
+        let mut files = BTreeMap::new();
         for (tensor, file) in map {
             let name = file.as_str().filter(|name| is_plain(name));
             let name = name.ok_or_else(|| {

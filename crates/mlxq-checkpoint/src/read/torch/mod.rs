@@ -191,6 +191,16 @@ impl TensorSource for TorchFile {
     }
 }
 
+/// What the pickle `bytes` holds, for fuzzing.
+///
+/// # Errors
+/// When it breaks a rule.
+pub(crate) fn describe_pickle(bytes: &[u8]) -> Result<String, String> {
+    let end = scan(bytes).map_err(|broken| format!("{broken:?}"))?;
+    let pickle = Pickle::parse(&bytes[..end])?;
+    State::read(&pickle).map(|state| format!("{state:?}"))
+}
+
 /// What a zip of torch holds beside its storages.
 struct Archive {
     folder: Folder,
