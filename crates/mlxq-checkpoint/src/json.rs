@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::CheckpointError;
 use crate::read::Input;
+use crate::{CheckpointError, shown};
 
 /// The largest JSON file that is read, in bytes: more than any tokenizer or index.
 const LIMIT: u64 = 256 << 20;
@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
+                return Err(A::Error::custom(format!("key `{}` stands twice", shown(&key))));
             }
             let Strict(value) = entries.next_value()?;
             map.insert(key, value);

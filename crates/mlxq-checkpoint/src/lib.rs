@@ -21,6 +21,6 @@ pub mod tensor;
 
 pub use checkpoint::{Checkpoint, Purpose, Quantization};
 pub use convert::{ConvertRequest, Converted, Progress, already_converted, convert};
-pub use error::CheckpointError;
+pub use error::{CheckpointError, shown};
 pub use read::{Safetensors, TorchFile};
 pub use stream::Watch;

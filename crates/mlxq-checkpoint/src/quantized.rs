@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::shown;
 use crate::tensor::TensorInfo;
 
 /// `quant_method` in a configuration, and what people call it.
@@ -60,7 +61,7 @@ pub(crate) fn by_config(config: &Map<String, Value>) -> Option<String> {
     let known = METHODS.iter().find(|(name, _)| Some(*name) == method);
     let tool = match (known, method) {
         (Some((_, tool)), _) => (*tool).to_owned(),
-        (None, Some(other)) => format!("method `{}`", other.escape_debug()),
+        (None, Some(other)) => format!("method `{}`", shown(other)),
         (None, None) if key == "compression_config" => "compressed-tensors".to_owned(),
         (None, None) if is_set("load_in_4bit") => "bitsandbytes, 4 bits".to_owned(),
         (None, None) if is_set("load_in_8bit") => "bitsandbytes, 8 bits".to_owned(),
@@ -74,7 +75,7 @@ pub(crate) fn by_tensors(tensors: &[TensorInfo]) -> Option<String> {
     // In the order of the endings: the most telling first.
     ENDINGS.iter().find_map(|(ending, tool)| {
         let first = tensors.iter().find(|info| info.name.ends_with(ending))?;
-        Some(format!("{tool}: tensor `{}`", first.name.escape_debug()))
+        Some(format!("{tool}: tensor `{}`", shown(&first.name)))
     })
 }
 

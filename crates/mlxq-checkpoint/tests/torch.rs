@@ -155,7 +155,7 @@ fn a_damaged_storage_is_found_when_it_is_read() {
 
 #[test]
 fn shared_real_state_dict() {
-    let shared = std::env::var_os("MLXQ_SHARED").expect("MLXQ_SHARED names a folder");
+    let Some(shared) = std::env::var_os("MLXQ_SHARED") else { return say_skipped() };
     let path = Path::new(&shared).join("models/roberta-agnews/pytorch_model.bin");
     let file = TorchFile::open(&path).expect("good");
     assert!(file.notes().is_empty(), "{:?}", file.notes());
@@ -186,4 +186,9 @@ fn shared_real_state_dict() {
             numbers.iter().zip(0u32..).map(|(x, at)| f64::from(*x) * f64::from(at)).sum();
         assert!((found - sum).abs() < 1e-6 * sum.abs(), "{found}");
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+fn say_skipped() {
+    eprintln!("skipped: MLXQ_SHARED is not set");
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::shown;
 use crate::tensor::Dtype;
 
 /// The most tensors of a file.
@@ -45,7 +46,7 @@ pub(super) fn unsupported_dtype(name: &str) -> String {
     let bits = ["8", "6", "4"].into_iter().find(|bits| {
         lower.starts_with(&format!("f{bits}")) || lower.starts_with(&format!("float{bits}"))
     });
-    let shown = name.escape_debug();
+    let shown = shown(name);
     match bits {
         Some(bits) => format!(
             "dtype `{shown}` is not supported: fp{bits} weights are quantized already; \

@@ -15,7 +15,7 @@ use super::limits::{
     TENSOR_LIMIT, byte_size, check_name, check_rank, dimension, unsupported_dtype,
 };
 use crate::tensor::{Dtype, TensorInfo, TensorSource};
-use crate::{CheckpointError, json};
+use crate::{CheckpointError, json, shown};
 
 /// The longest header, as in the safetensors library.
 const HEADER_LIMIT: u64 = 100_000_000;
@@ -154,7 +154,7 @@ fn entries(header: &Value, notes: &mut Vec<String>) -> Result<Vec<Entry>, String
         if name == "__metadata__" {
             check_metadata(value)?;
         } else {
-            let shown = name.escape_debug();
+            let shown = shown(name);
             let entry = entry(name, value, notes);
             entries.push(entry.map_err(|reason| format!("tensor `{shown}`: {reason}"))?);
         }
@@ -172,7 +172,7 @@ fn entry(name: &str, value: &Value, notes: &mut Vec<String>) -> Result<Entry, St
     let fields = value.as_object().ok_or("its entry is no object")?;
     let known = ["dtype", "shape", "data_offsets"];
     if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
-        let (name, field) = (name.escape_debug(), field.escape_debug());
+        let (name, field) = (shown(name), shown(field));
         notes.push(format!("tensor `{name}` has an unknown field `{field}` in its header"));
     }
     let dtype = dtype(fields)?;
@@ -217,7 +217,7 @@ fn check_ranges(entries: &[Entry], data_length: usize) -> Result<(), String> {
     order.sort_by_key(|entry| (entry.range.start, entry.range.end));
     let mut end = 0;
     for Entry { info, range } in order {
-        let name = info.name.escape_debug();
+        let name = shown(&info.name);
         if range.start != end {
             let what =
                 if range.start < end { "overlaps the tensor before" } else { "leaves a hole" };

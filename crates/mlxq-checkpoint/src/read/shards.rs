@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Safetensors, TorchFile};
 use crate::tensor::{TensorInfo, TensorSource};
-use crate::{CheckpointError, json};
+use crate::{CheckpointError, json, shown};
 
 /// A file that holds a whole model, and the index of its shards, in the order in which transformers
 /// looks for them.
@@ -97,8 +97,8 @@ impl Files {
         let missing: Vec<&str> =
             names.iter().copied().filter(|name| !dir.join(name).is_file()).collect();
         if !missing.is_empty() {
-            let listed = missing.join("`, `");
-            let reason = format!("names files that are missing: `{listed}`");
+            let (count, listed) = (missing.len(), missing[..missing.len().min(20)].join("`, `"));
+            let reason = format!("names {count} files that are missing: `{listed}`");
             if !single.is_file() {
                 return Err(CheckpointError::file(&index.path, reason));
             }
@@ -180,7 +180,8 @@ impl Index {
         for (tensor, file) in map {
             let name = file.as_str().filter(|name| is_plain(name));
             let name = name.ok_or_else(|| {
-                let tensor = tensor.escape_debug();
+                let tensor = shown(tensor);
+                let file = shown(&file.to_string());
                 refuse(format!("`{tensor}`: {file} is no plain `*.safetensors` or `*.bin` name"))
             })?;
             files.insert(tensor.clone(), name.to_owned());
@@ -252,7 +253,7 @@ impl Shards {
         for info in file.tensors() {
             let place = (self.tensors.len(), self.files.len());
             if self.places.insert(info.name.clone(), place).is_some() {
-                let name = info.name.escape_debug();
+                let name = shown(&info.name);
                 return Err(CheckpointError::file(
                     path,
                     format!("tensor `{name}` is in two shards"),
@@ -267,7 +268,7 @@ impl Shards {
     /// Every tensor of the index is in the shard it names, and every tensor of a shard in the index.
     fn check_index(&mut self, index: &Index, paths: &[PathBuf]) -> Result<(), CheckpointError> {
         let refuse = |name: &str, reason: &str| {
-            let name = name.escape_debug();
+            let name = shown(name);
             Err(CheckpointError::file(&index.path, format!("tensor `{name}` {reason}")))
         };
         for (name, file) in &index.files {

@@ -16,8 +16,8 @@ use self::view::View;
 use self::zip::{Directory, crc_rule};
 use super::Input;
 use super::safetensors::check_bool;
-use crate::CheckpointError;
 use crate::tensor::{TensorInfo, TensorSource};
+use crate::{CheckpointError, shown};
 
 mod global;
 mod legacy;
@@ -144,7 +144,7 @@ impl TorchFile {
         is_big_endian: bool,
     ) -> Self {
         if let Some(first) = state.passed_over.first() {
-            let (count, first) = (state.passed_over.len(), first.escape_debug());
+            let (count, first) = (state.passed_over.len(), shown(first));
             notes.push(format!("{count} values are no tensors, `{first}` the first of them"));
         }
         let (tensors, views): (Vec<_>, Vec<_>) = state.tensors.into_iter().unzip();
@@ -249,7 +249,7 @@ impl Folder {
         };
         for name in names() {
             let rest = name.strip_prefix(&folder.path("")).ok_or_else(|| {
-                format!("zip entry `{}` lies outside `{}`", name.escape_debug(), folder.0)
+                format!("zip entry `{}` lies outside `{}`", shown(name), shown(&folder.0))
             })?;
             if rest.starts_with("code/") || rest == "constants.pkl" {
                 return Err("is a TorchScript program, which is not supported".to_owned());

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::global::{Global, Refusal, look_up};
 use super::opcode::{Broken, Op, Opcodes};
 use crate::read::limits::check_rank;
+use crate::shown;
 use crate::tensor::Dtype;
 
 const VALUE_LIMIT: usize = 5_000_000;
@@ -97,9 +98,9 @@ pub(super) fn scan(bytes: &[u8]) -> Result<usize, Broken> {
                     Err(Refusal::Kind) => &mut kinds,
                     Err(Refusal::Run) => &mut run,
                 };
-                let shown = format!("`{}.{}`", module.escape_debug(), name.escape_debug());
-                if list.len() < 20 && !list.contains(&shown) {
-                    list.push(shown);
+                let name = format!("`{}.{}`", shown(module), shown(name));
+                if list.len() < 20 && !list.contains(&name) {
+                    list.push(name);
                 }
             }
             Ok(_) => {}

@@ -8,6 +8,7 @@ use super::view::View;
 use crate::read::limits::{
     TENSOR_LIMIT, byte_size, check_name, check_rank, dimension, unsupported_dtype,
 };
+use crate::shown;
 use crate::tensor::{Dtype, TensorInfo};
 
 /// Keys under which training checkpoints keep their weights.
@@ -39,7 +40,7 @@ impl State {
         let mut read_as: Vec<Option<Dtype>> = vec![None; pickle.storages.len()];
         for (key, value) in entries {
             let name = key_text(pickle, *key)?;
-            let refuse = |reason: String| format!("tensor `{}`: {reason}", name.escape_debug());
+            let refuse = |reason: String| format!("tensor `{}`: {reason}", shown(name));
             check_name(name).map_err(refuse)?;
             if !names.insert(name) {
                 return Err(refuse("stands twice".to_owned()));
@@ -101,7 +102,7 @@ fn entries<'a>(value: &'a Value) -> Option<&'a [(Id, Id)]> {
 fn key_text<'p>(pickle: &Pickle<'p>, key: Id) -> Result<&'p str, String> {
     match pickle.get(key) {
         Value::Text(bytes) => std::str::from_utf8(bytes).map_err(|_| {
-            format!("the name `{}` is no UTF-8", String::from_utf8_lossy(bytes).escape_debug())
+            format!("the name `{}` is no UTF-8", shown(&String::from_utf8_lossy(bytes)))
         }),
         _ => Err("has a key that is no text, expected the names of tensors".to_owned()),
     }

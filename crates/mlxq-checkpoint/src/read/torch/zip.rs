@@ -11,8 +11,8 @@ use std::ops::Range;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
-use crate::CheckpointError;
 use crate::read::Input;
+use crate::{CheckpointError, shown};
 
 const ENTRY_LIMIT: u64 = 1_000_000;
 const DIRECTORY_LIMIT: u64 = 256 << 20;
@@ -107,7 +107,7 @@ impl Directory {
                 .map_err(|rule| input.refuse(format!("zip directory, byte {at}: {rule}")))?;
             let name = central.entry.name.clone();
             if places.insert(name.clone(), place as usize).is_some() {
-                let name = name.escape_debug();
+                let name = shown(&name);
                 return Err(input.refuse(format!("zip entry `{name}` stands twice")));
             }
             centrals.push(central);
@@ -132,9 +132,8 @@ impl Entry {
     /// # Errors
     /// When it is larger, damaged, or cannot be read.
     pub(super) fn content(&self, input: &Input, limit: u64) -> Result<Vec<u8>, CheckpointError> {
-        let refuse = |rule: String| {
-            Err(input.refuse(format!("zip entry `{}`: {rule}", self.name.escape_debug())))
-        };
+        let refuse =
+            |rule: String| Err(input.refuse(format!("zip entry `{}`: {rule}", shown(&self.name))));
         let packed = self.range.end - self.range.start;
         if self.size > limit || packed > limit {
             return refuse(format!("{} bytes, at most {limit}", self.size.max(packed)));
@@ -262,7 +261,7 @@ fn central(fields: &mut Fields) -> Result<Central, String> {
     let [name, extra, _comment] = lengths.map(|length| fields.take(length as usize));
     let name = name.ok_or_else(short)?;
     let name = std::str::from_utf8(name).map_err(|_| "a name that is no UTF-8".to_owned())?;
-    let refuse = |rule: &str| Err(format!("entry `{}`: {rule}", name.escape_debug()));
+    let refuse = |rule: &str| Err(format!("entry `{}`: {rule}", shown(name)));
     if !is_plain(name) {
         return refuse("its name is no plain relative path");
     }
@@ -325,7 +324,7 @@ fn place_all(centrals: &mut [Central], input: &Input, end: u64) -> Result<(), Ch
     for central in order {
         let gap = central.local.checked_sub(known);
         let refuse = |rule: &str| {
-            input.refuse(format!("zip entry `{}`: {rule}", central.entry.name.escape_debug()))
+            input.refuse(format!("zip entry `{}`: {rule}", shown(&central.entry.name)))
         };
         // A descriptor has 12 bytes, 8 more with wide sizes and 4 more with a signature.
         let may_lie_between = match gap {
