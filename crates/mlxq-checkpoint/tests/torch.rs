@@ -92,6 +92,17 @@ fn wrapped_weights_are_found() {
 }
 
 #[test]
+fn odd_but_harmless_things_are_noted() {
+    let extra = pickle(dict(&[(text("a"), two_floats()), (text("step"), int(5))]));
+    let mut entries = zip::state(&extra, &[("0", &numbers(2)), ("7", &numbers(1))]);
+    *entries.last_mut().expect("an entry") = zip::entry("archive/version", b"99");
+    let notes = open(&zip::zip(&entries)).expect("good").notes().join("\n");
+    for word in ["`step`", "1 of its storages", "`99`"] {
+        assert!(notes.contains(word), "{word}: {notes}");
+    }
+}
+
+#[test]
 fn big_endian_files_are_turned() {
     let data: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|number| number.to_be_bytes()).collect();
     let mut entries = zip::state(&state_of(two_floats()), &[("0", &data)]);
@@ -125,6 +136,39 @@ fn untyped_storages_have_a_dtype_of_their_own() {
     let mut read = Vec::new();
     file.read("a", &mut read).expect("read");
     assert_eq!(read, [2, 0, 3, 1]);
+}
+
+#[test]
+fn every_class_of_storage_has_its_dtype() {
+    for (class, dtype) in [
+        ("FloatStorage", Dtype::F32),
+        ("DoubleStorage", Dtype::F64),
+        ("HalfStorage", Dtype::F16),
+        ("BFloat16Storage", Dtype::BF16),
+        ("LongStorage", Dtype::I64),
+        ("IntStorage", Dtype::I32),
+        ("ShortStorage", Dtype::I16),
+        ("CharStorage", Dtype::I8),
+        ("ByteStorage", Dtype::U8),
+        ("BoolStorage", Dtype::Bool),
+    ] {
+        let data: Vec<u8> = (0..3 * dtype.size()).map(|byte| (byte % 2) as u8).collect();
+        let code = tensor(storage(class, "0", 3), 1, &[2], &[1]);
+        let file = open(&zip::zip(&zip::state(&state_of(code), &[("0", &data)]))).expect("good");
+        assert_eq!(file.tensors()[0].dtype, dtype);
+        let mut read = Vec::new();
+        file.read("a", &mut read).expect("read");
+        assert_eq!(read, data[dtype.size()..], "{class}");
+    }
+}
+
+#[test]
+fn a_truth_value_beyond_1_is_refused() {
+    let code = tensor(storage("BoolStorage", "0", 3), 0, &[3], &[1]);
+    let entries = zip::state(&state_of(code), &[("0", &[0, 1, 2])]);
+    let file = open(&zip::zip(&entries)).expect("good");
+    let error = file.read("a", &mut Vec::new()).expect_err("no truth value").to_string();
+    assert!(error.contains("BOOL") && error.contains("x.bin"), "{error}");
 }
 
 /// The pickle alone may be compressed, as by a zip program.

@@ -327,7 +327,7 @@ mod tests {
     type File<'a> = (&'a str, &'a [&'a str]);
 
     /// A folder with tensors of four bytes in the files, and that index.
-    fn open(files: &[File], index: Option<&str>) -> Result<Vec<String>, String> {
+    fn folder(files: &[File], index: Option<&str>) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a folder");
         for (file, tensors) in files {
             let entry = |(i, name): (usize, &&str)| {
@@ -344,6 +344,11 @@ mod tests {
         if let Some(index) = index {
             std::fs::write(dir.path().join(NAMES[0].1), index).expect("written");
         }
+        dir
+    }
+
+    fn open(files: &[File], index: Option<&str>) -> Result<Vec<String>, String> {
+        let dir = folder(files, index);
         let shards = Shards::open(dir.path()).map_err(|error| error.to_string())?;
         Ok(shards.tensors().iter().map(|info| info.name.clone()).collect())
     }
@@ -359,6 +364,33 @@ mod tests {
         assert_eq!(open(&files, Some(index)).expect("good"), ["a", "b"]);
         assert_eq!(open(&files[2..], Some(index)).expect("the single file"), ["stray"]);
         assert_eq!(open(&files[2..], None).expect("the single file"), ["stray"]);
+    }
+
+    #[test]
+    fn strays_are_never_merged() {
+        let stray: File = ("consolidated.safetensors", &["stray"]);
+        let model: File = ("model.safetensors", &["a"]);
+        assert_eq!(open(&[model, stray], None).expect("the model"), ["a"]);
+        assert_eq!(open(&[stray], None).expect("the only file"), ["stray"]);
+        let training: File = ("optimizer.safetensors", &["b"]);
+        assert_eq!(open(&[stray, training], None).expect("the only one with weights"), ["stray"]);
+        let error = open(&[stray, ("x.safetensors", &["b"])], None).expect_err("which");
+        assert!(error.contains("consolidated.safetensors") && error.contains("x.safetensors"));
+    }
+
+    #[test]
+    fn odd_but_harmless_things_are_noted() {
+        let names = ["x-00001-of-00003.safetensors", "x-00002-of-00003.safetensors"];
+        let index = format!(
+            r#"{{"metadata":{{"total_size":9}},"weight_map":{{"a":"{}","b":"{}"}}}}"#,
+            names[0], names[1]
+        );
+        let dir = folder(&[(names[0], &["a"]), (names[1], &["b"])], Some(&index));
+        let notes = Shards::open(dir.path()).expect("good").notes().join("\n");
+        assert!(
+            notes.contains("call themselves 3") && notes.contains("`total_size` is 9"),
+            "{notes}"
+        );
     }
 
     /// The column of rules of the project's list of bad inputs, part 2.
