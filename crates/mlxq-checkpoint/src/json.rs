@@ -1,9 +1,10 @@
 //! JSON that is read strictly: a key that stands twice is an error, not a choice.
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::read::Input;
@@ -13,6 +14,9 @@ use crate::{CheckpointError, shown};
 const LIMIT: u64 = 256 << 20;
 /// The largest `config.json`, in bytes.
 const CONFIG_LIMIT: u64 = 16 << 20;
+
+/// The most values of a file: those of a million tensors. In memory a value takes many times its text.
+const VALUE_LIMIT: usize = 8_000_000;
 
 /// Reads the JSON file `path`, keys in their order.
 ///
@@ -59,15 +63,21 @@ fn object(path: &Path, value: Value) -> Result<Map<String, Value>, CheckpointErr
 /// # Errors
 /// The reason with line and column.
 pub fn parse(bytes: &[u8]) -> Result<Value, String> {
+    parse_values(bytes, VALUE_LIMIT)
+}
+
+/// Parses strict JSON of at most `limit` values.
+fn parse_values(bytes: &[u8], limit: usize) -> Result<Value, String> {
     if bytes.is_empty() {
         return Err("is empty".to_owned());
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err("begins with a byte order mark, which JSON does not allow".to_owned());
     }
-    serde_json::from_slice::<Strict>(bytes)
-        .map(|strict| strict.0)
-        .map_err(|error| error.to_string())
+    let budget = Cell::new(limit);
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = Strict(&budget).deserialize(&mut deserializer);
+    parsed.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| error.to_string())
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -81,18 +91,22 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A JSON value in whose objects no key stands twice.
-struct Strict(Value);
+/// Reads a value in whose objects no key stands twice, and counts down the values that may follow.
+#[derive(Clone, Copy)]
+struct Strict<'b>(&'b Cell<usize>);
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.0.get().checked_sub(1);
+        let refuse = || D::Error::custom("more values than any file of a model has");
+        self.0.set(left.ok_or_else(refuse)?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -126,7 +140,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -138,8 +152,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format!("key `{}` stands twice", shown(&key))));
             }
-            let Strict(value) = entries.next_value()?;
-            map.insert(key, value);
+            map.insert(key, entries.next_value_seed(self)?);
         }
         Ok(Value::Object(map))
     }
@@ -153,6 +166,13 @@ mod tests {
     fn order_and_values_survive() {
         let text = r#"{"b":[1,-2,0.5,null,true,"x"],"a":{"c":{}}}"#;
         assert_eq!(parse(text.as_bytes()).expect("JSON").to_string(), text);
+    }
+
+    #[test]
+    fn values_are_counted() {
+        let text = br#"{"a":[1,{"b":2}],"c":"d"}"#;
+        assert!(parse_values(text, 6).is_ok());
+        assert!(parse_values(text, 5).expect_err("one too many").contains("more values"));
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn any_byte_may_be_wrong() {
 fn any_number_may_be_wrong() {
     for (_, bytes, read) in good() {
         let length = bytes.len() as u64;
-        let values = [0, 1, u64::MAX, u64::MAX - 1, u64::MAX >> 1, 1 << 31, length - 1, length + 1];
+        let values = [0, 1, u64::MAX, u64::MAX - 1, length - 1, length + 1];
         for place in 0..bytes.len() {
             for width in [2, 4, 8] {
                 let Some(_) = bytes.get(place..place + width) else { continue };

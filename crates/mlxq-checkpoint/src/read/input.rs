@@ -89,7 +89,8 @@ impl Input {
         let mut at = range.start;
         while at < range.end {
             let step = (range.end - at).min(STEP as u64) as usize;
-            bytes.try_reserve(step).map_err(|_| self.refuse("needs more memory than there is"))?;
+            let room = bytes.try_reserve_exact(step);
+            room.map_err(|_| self.refuse("needs more memory than there is"))?;
             let known = bytes.len();
             bytes.resize(known + step, 0);
             self.read_at(&mut bytes[known..], at)?;

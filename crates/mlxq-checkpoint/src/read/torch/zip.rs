@@ -258,7 +258,7 @@ fn central(fields: &mut Fields) -> Result<Central, String> {
     let (mut packed, mut size) = (next(4)?, next(4)?);
     let lengths = [next(2)?, next(2)?, next(2)?];
     let (disk, _internal, external, mut local) = (next(2)?, next(2)?, next(4)?, next(4)?);
-    let [name, extra, _comment] = lengths.map(|length| fields.take(length as usize));
+    let [name, extra, comment] = lengths.map(|length| fields.take(length as usize));
     let name = name.ok_or_else(short)?;
     let name = std::str::from_utf8(name).map_err(|_| "a name that is no UTF-8".to_owned())?;
     let refuse = |rule: &str| Err(format!("entry `{}`: {rule}", shown(name)));
@@ -266,7 +266,7 @@ fn central(fields: &mut Fields) -> Result<Central, String> {
         return refuse("its name is no plain relative path");
     }
     let wide = wide_sizes(extra.ok_or_else(short)?, [&mut size, &mut packed, &mut local]);
-    if _comment.is_none() || wide.is_none() {
+    if comment.is_none() || wide.is_none() {
         return refuse("its extra fields are wrong");
     }
     if flags & !FLAGS != 0 || disk != 0 {
