@@ -1,5 +1,6 @@
 //! A tensor as a view of its storage, and how its elements are gathered in their dense order.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use crate::CheckpointError;
@@ -81,8 +82,10 @@ impl View {
             return input.read_at(target, base + first * self.size as u64);
         }
         let mut scratch = Vec::new();
-        for start in range.clone().step_by(CHUNK) {
-            let chunk = start..range.end.min(start + CHUNK);
+        let row: usize = shape.iter().skip(1).product();
+        let step = if row <= CHUNK { CHUNK / row * row } else { CHUNK };
+        for start in range.clone().step_by(step) {
+            let chunk = start..range.end.min(start + step);
             let part = (start - range.start) * self.size..(chunk.end - range.start) * self.size;
             self.gather(shape, chunk, input, base, &mut target[part], &mut scratch)?;
         }
@@ -100,7 +103,7 @@ impl View {
         scratch: &mut Vec<u8>,
     ) -> Result<(), CheckpointError> {
         let size = self.size as u64;
-        let mut order: Vec<(u64, usize)> = self.indices(shape, range).zip(0..).collect();
+        let mut order = self.elements(shape, range);
         order.sort_unstable();
         let mut rest = order.as_slice();
         while let Some((first, _)) = rest.first() {
@@ -121,29 +124,62 @@ impl View {
         Ok(())
     }
 
-    /// Where in the storage the dense elements `range` are, one after another.
-    fn indices(&self, shape: &[usize], range: Range<usize>) -> impl Iterator<Item = u64> {
-        let mut place = vec![0; shape.len()];
-        let mut rest = range.start;
-        for (at, size) in place.iter_mut().zip(shape).rev() {
-            (*at, rest) = (rest % size, rest / size);
+    /// The dense elements `range`: where in the storage each is, and at which place of the range. Of
+    /// whole rows they come in the order of the storage, which then need not be made by sorting.
+    fn elements(&self, shape: &[usize], range: Range<usize>) -> Vec<(u64, usize)> {
+        let row: usize = shape.iter().skip(1).product();
+        let mut axes = self.axes(shape, range.start);
+        if range.start.is_multiple_of(row) && range.end.is_multiple_of(row) {
+            if let Some(rows) = axes.first_mut() {
+                (rows.restart, rows.end) = (rows.at, range.end / row);
+            }
+            axes.sort_by_key(|axis| Reverse(axis.stride));
         }
-        let steps = place.iter().zip(&self.strides).map(|(at, stride)| *at as u64 * stride);
+        let steps = axes.iter().map(|axis| axis.at as u64 * axis.stride);
         let mut index = self.offset + steps.sum::<u64>();
-        range.map(move |_| {
-            let now = index;
-            for ((at, size), stride) in place.iter_mut().zip(shape).zip(&self.strides).rev() {
-                *at += 1;
-                index += stride;
-                if *at < *size {
+        let mut place = range.start;
+        let mut elements = Vec::with_capacity(range.len());
+        for _ in range.clone() {
+            elements.push((index, place - range.start));
+            for axis in axes.iter_mut().rev() {
+                axis.at += 1;
+                (index, place) = (index + axis.stride, place + axis.step);
+                if axis.at < axis.end {
                     break;
                 }
-                index -= *size as u64 * stride;
-                *at = 0;
+                let back = axis.end - axis.restart;
+                (index, place) = (index - back as u64 * axis.stride, place - back * axis.step);
+                axis.at = axis.restart;
             }
-            now
-        })
+        }
+        elements
     }
+
+    /// The dimensions, outermost first, standing at the dense element `start`.
+    fn axes(&self, shape: &[usize], start: usize) -> Vec<Axis> {
+        let mut step = 1;
+        let axis = |(size, stride): (&usize, &u64)| {
+            let axis =
+                Axis { at: start / step % size, restart: 0, end: *size, stride: *stride, step };
+            step *= size;
+            axis
+        };
+        let mut axes: Vec<Axis> = shape.iter().zip(&self.strides).rev().map(axis).collect();
+        axes.reverse();
+        axes
+    }
+}
+
+/// A dimension that is counted through.
+struct Axis {
+    /// The index.
+    at: usize,
+    /// Where it begins anew after `end`.
+    restart: usize,
+    end: usize,
+    /// Elements of the storage, and of the dense tensor, from one index to the next.
+    stride: u64,
+    step: usize,
 }
 
 #[cfg(test)]
