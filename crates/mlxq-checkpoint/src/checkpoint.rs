@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::read::{Shards, weight_files};
 use crate::tensor::{TensorInfo, TensorSource};
-use crate::{CheckpointError, json};
+use crate::{CheckpointError, json, quantized};
 
 /// What a checkpoint is for, which decides the names and heads of the converted folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Purpose {
     SequenceClassification,
 }
 
-/// A folder with `config.json` and safetensors, original or converted.
+/// A folder with `config.json` and weight files, original or converted.
 pub struct Checkpoint {
     dir: PathBuf,
     config: Map<String, Value>,
@@ -33,10 +33,11 @@ impl Checkpoint {
     /// Opens the folder `dir`; no tensor is read yet.
     ///
     /// # Errors
-    /// When the configuration or a weight file is missing or wrong.
+    /// When the configuration or a weight file is missing or wrong, or another tool has quantized the
+    /// weights.
     pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
         let path = dir.join("config.json");
-        let config = json::read_object(&path)?;
+        let config = json::read_config(&path)?;
         let refuse = |reason: &str| CheckpointError::file(&path, reason);
         let model_type = config.get("model_type").and_then(Value::as_str);
         let model_type = model_type.ok_or_else(|| refuse("has no text `model_type`"))?.to_owned();
@@ -44,13 +45,17 @@ impl Checkpoint {
             return Err(refuse("`auto_map`: the model needs code of its own, which is never run"));
         }
         let quantization = Quantization::read(&config).map_err(|reason| refuse(&reason))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            tensors: Shards::open(dir)?,
-            config,
-            model_type,
-            quantization,
-        })
+        let already = |how| CheckpointError::AlreadyQuantized { path: dir.to_owned(), how };
+        // MLX's own block, which clients want under both names, explains itself.
+        let is_original = quantization.is_none();
+        if let Some(how) = quantized::by_config(&config).filter(|_| is_original) {
+            return Err(already(how));
+        }
+        let tensors = Shards::open(dir)?;
+        if let Some(how) = quantized::by_tensors(tensors.tensors()).filter(|_| is_original) {
+            return Err(already(how));
+        }
+        Ok(Self { dir: dir.to_owned(), tensors, config, model_type, quantization })
     }
 
     /// The folder.
@@ -84,6 +89,11 @@ impl Checkpoint {
         } else {
             Purpose::Embedding
         }
+    }
+
+    /// What is odd but harmless in the weight files and their index, for warnings.
+    pub fn notes(&self) -> &[String] {
+        self.tensors.notes()
     }
 
     /// The weight files with their sizes in bytes.
@@ -132,14 +142,13 @@ impl Quantization {
         self.modules.get(path).copied().unwrap_or(Some(self.default))
     }
 
-    fn read(config: &Map<String, Value>) -> Result<Option<Self>, String> {
+    /// The block of `config`, if there is one.
+    ///
+    /// # Errors
+    /// When it is no format that exists.
+    pub(crate) fn read(config: &Map<String, Value>) -> Result<Option<Self>, String> {
         let Some(block) = config.get("quantization").filter(|block| !block.is_null()) else {
-            return match config.get("quantization_config").filter(|block| !block.is_null()) {
-                Some(_) => Err("`quantization_config`: weights of another tool's format \
-                    are not supported"
-                    .to_owned()),
-                None => Ok(None),
-            };
+            return Ok(None);
         };
         let block = block.as_object().ok_or("`quantization` is no object")?;
         let default = format(block).map_err(|reason| format!("`quantization`: {reason}"))?;
@@ -208,7 +217,6 @@ mod tests {
             json!({"quantization": {"group_size": 64, "bits": 8, "a": {"bits": 8}}}),
             json!({"quantization": {"group_size": 64, "bits": 4, "mode": "mxfp4"}}),
             json!({"quantization": {"group_size": 32, "bits": 4, "mode": "nf4"}}),
-            json!({"quantization_config": {"quant_method": "gptq"}}),
         ] {
             assert!(read(config.clone()).is_err(), "{config}");
         }

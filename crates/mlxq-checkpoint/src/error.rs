@@ -2,6 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+/// The longest text of a file that a message shows, in characters.
+const SHOWN: usize = 200;
+
+/// A text of a file as messages show it: nothing in it steers a terminal, and what is long is cut.
+pub fn shown(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut shown = String::new();
+    for character in characters.by_ref().take(SHOWN) {
+        match character {
+            '"' | '\'' => shown.push(character),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    match characters.count() {
+        0 => shown,
+        more => format!("{shown}…(+{more})"),
+    }
+}
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -22,7 +41,7 @@ pub enum CheckpointError {
         reason: String,
     },
     /// A tensor that is wrong in itself.
-    #[error("tensor `{name}`: {reason}", name = .name.escape_debug())]
+    #[error("tensor `{name}`: {reason}", name = shown(.name))]
     Tensor {
         /// The tensor's name.
         name: String,
@@ -91,5 +110,17 @@ impl CheckpointError {
     /// The error of scales for which the configuration has no quantization.
     pub fn unexplained_scales(name: &str) -> Self {
         Self::tensor(name, "holds scales, but config.json has no `quantization` for its module")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn texts_of_files_are_tamed() {
+        assert_eq!(shown("a.b_ä東 \"x\""), "a.b_ä東 \"x\"");
+        assert_eq!(shown("\u{1b}[31m\n\u{202e}"), "\\u{1b}[31m\\n\\u{202e}");
+        assert_eq!(shown(&"n".repeat(5000)), format!("{}…(+4800)", "n".repeat(200)));
     }
 }

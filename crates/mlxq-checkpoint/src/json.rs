@@ -1,17 +1,22 @@
 //! JSON that is read strictly: a key that stands twice is an error, not a choice.
 
+use std::cell::Cell;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::CheckpointError;
+use crate::read::Input;
+use crate::{CheckpointError, shown};
 
 /// The largest JSON file that is read, in bytes: more than any tokenizer or index.
 const LIMIT: u64 = 256 << 20;
+/// The largest `config.json`, in bytes.
+const CONFIG_LIMIT: u64 = 16 << 20;
+
+/// The most values of a file: those of a million tensors. In memory a value takes many times its text.
+const VALUE_LIMIT: usize = 8_000_000;
 
 /// Reads the JSON file `path`, keys in their order.
 ///
@@ -19,17 +24,7 @@ const LIMIT: u64 = 256 << 20;
 /// When it cannot be read, is no regular file, is larger than 256 MiB, or is no strict JSON: the
 /// message has line and column.
 pub fn read_file(path: &Path) -> Result<Value, CheckpointError> {
-    let metadata = std::fs::metadata(path).map_err(CheckpointError::io(path))?;
-    if !metadata.is_file() {
-        return Err(CheckpointError::file(path, "is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(CheckpointError::io(path))?;
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(CheckpointError::io(path))?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(CheckpointError::file(path, format!("is larger than {LIMIT} bytes")));
-    }
-    parse(&bytes).map_err(|reason| CheckpointError::file(path, reason))
+    read_within(path, LIMIT)
 }
 
 /// Reads the JSON file `path`, which must hold an object.
@@ -37,7 +32,27 @@ pub fn read_file(path: &Path) -> Result<Value, CheckpointError> {
 /// # Errors
 /// As [`read_file`], and when it holds something else.
 pub fn read_object(path: &Path) -> Result<Map<String, Value>, CheckpointError> {
-    match read_file(path)? {
+    object(path, read_file(path)?)
+}
+
+/// Reads the object of the `config.json` at `path`.
+///
+/// # Errors
+/// As [`read_object`]; the file may have 16 MiB.
+pub fn read_config(path: &Path) -> Result<Map<String, Value>, CheckpointError> {
+    object(path, read_within(path, CONFIG_LIMIT)?)
+}
+
+fn read_within(path: &Path, limit: u64) -> Result<Value, CheckpointError> {
+    let input = Input::open(path)?;
+    if input.length() > limit {
+        return Err(input.refuse(format!("is larger than {limit} bytes")));
+    }
+    parse(&input.read_range(0..input.length())?).map_err(|reason| input.refuse(reason))
+}
+
+fn object(path: &Path, value: Value) -> Result<Map<String, Value>, CheckpointError> {
+    match value {
         Value::Object(map) => Ok(map),
         other => Err(CheckpointError::file(path, format!("holds {}, not an object", kind(&other)))),
     }
@@ -48,15 +63,21 @@ pub fn read_object(path: &Path) -> Result<Map<String, Value>, CheckpointError> {
 /// # Errors
 /// The reason with line and column.
 pub fn parse(bytes: &[u8]) -> Result<Value, String> {
+    parse_values(bytes, VALUE_LIMIT)
+}
+
+/// Parses strict JSON of at most `limit` values.
+fn parse_values(bytes: &[u8], limit: usize) -> Result<Value, String> {
     if bytes.is_empty() {
         return Err("is empty".to_owned());
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err("begins with a byte order mark, which JSON does not allow".to_owned());
     }
-    serde_json::from_slice::<Strict>(bytes)
-        .map(|strict| strict.0)
-        .map_err(|error| error.to_string())
+    let budget = Cell::new(limit);
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = Strict(&budget).deserialize(&mut deserializer);
+    parsed.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| error.to_string())
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -70,18 +91,22 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A JSON value in whose objects no key stands twice.
-struct Strict(Value);
+/// Reads a value in whose objects no key stands twice, and counts down the values that may follow.
+#[derive(Clone, Copy)]
+struct Strict<'b>(&'b Cell<usize>);
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.0.get().checked_sub(1);
+        let refuse = || D::Error::custom("more values than any file of a model has");
+        self.0.set(left.ok_or_else(refuse)?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -115,7 +140,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -125,10 +150,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
+                return Err(A::Error::custom(format!("key `{}` stands twice", shown(&key))));
             }
-            let Strict(value) = entries.next_value()?;
-            map.insert(key, value);
+            map.insert(key, entries.next_value_seed(self)?);
         }
         Ok(Value::Object(map))
     }
@@ -142,6 +166,13 @@ mod tests {
     fn order_and_values_survive() {
         let text = r#"{"b":[1,-2,0.5,null,true,"x"],"a":{"c":{}}}"#;
         assert_eq!(parse(text.as_bytes()).expect("JSON").to_string(), text);
+    }
+
+    #[test]
+    fn values_are_counted() {
+        let text = br#"{"a":[1,{"b":2}],"c":"d"}"#;
+        assert!(parse_values(text, 6).is_ok());
+        assert!(parse_values(text, 5).expect_err("one too many").contains("more values"));
     }
 
     #[test]

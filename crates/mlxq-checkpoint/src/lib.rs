@@ -9,10 +9,13 @@ mod dequantized;
 mod encode;
 mod error;
 mod positioned;
+mod quantized;
 mod read;
 mod stream;
 mod write;
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod json;
 pub mod layout;
 pub mod recipe;
@@ -23,7 +26,7 @@ pub use convert::{
     ConvertRequest, Converted, Identity, Prospect, Task, already_converted, conversion_at, convert,
 };
 pub use dequantized::Dequantized;
-pub use error::CheckpointError;
-pub use read::Safetensors;
+pub use error::{CheckpointError, shown};
+pub use read::{Safetensors, TorchFile};
 pub use stream::{Progress, Watch};
 pub use write::SHARD_BYTES;

@@ -51,7 +51,8 @@ fn collect(dir: &Path, prefix: &str, files: &mut BTreeMap<String, String>) -> Re
 
 /// Whether a file changes what the folder predicts. `conversion_metadata.json` holds a time stamp.
 fn decides(name: &str, prefix: &str) -> bool {
-    let weights = [".safetensors", ".bin"].iter().any(|ending| name.ends_with(ending));
+    let weights =
+        [".safetensors", ".bin", ".pt", ".pth"].iter().any(|ending| name.ends_with(ending));
     let settings = name.ends_with(".json") || name == "vocab.txt";
     if prefix.is_empty() {
         weights || settings && name != "conversion_metadata.json"

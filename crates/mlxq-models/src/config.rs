@@ -77,7 +77,7 @@ impl<'a> Config<'a> {
 pub(crate) fn wrong(key: &str, value: &Value, expected: &str) -> ModelError {
     ModelError::Setting {
         key: key.to_owned(),
-        found: format!("`{value}`"),
+        found: format!("`{}`", mlxq_checkpoint::shown(&value.to_string())),
         expected: expected.to_owned(),
     }
 }

@@ -5,30 +5,29 @@
 //! this one takes the stricter side, so that a file means one thing to everyone.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::positioned::read_at;
+use super::Input;
+use super::limits::{
+    TENSOR_LIMIT, byte_size, check_name, check_rank, dimension, unsupported_dtype,
+};
 use crate::tensor::{Dtype, TensorInfo, TensorSource};
-use crate::{CheckpointError, json};
+use crate::{CheckpointError, json, shown};
 
 /// The longest header, as in the safetensors library.
 const HEADER_LIMIT: u64 = 100_000_000;
-const TENSOR_LIMIT: usize = 1_000_000;
-const RANK_LIMIT: usize = 32;
-const NAME_LIMIT: usize = 4096;
 
 /// One safetensors file.
 #[derive(Debug)]
 pub struct Safetensors {
-    path: PathBuf,
-    file: File,
+    input: Input,
     tensors: Vec<TensorInfo>,
     /// Name → place in `tensors` and range of bytes in the file.
     places: HashMap<String, (usize, Range<usize>)>,
+    notes: Vec<String>,
 }
 
 impl Safetensors {
@@ -37,25 +36,27 @@ impl Safetensors {
     /// # Errors
     /// When the file cannot be read or its header breaks a rule, with the tensor and both numbers.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let refuse = |reason: String| CheckpointError::file(path, reason);
-        let metadata = std::fs::metadata(path).map_err(CheckpointError::io(path))?;
-        // Opening a pipe would block.
-        if !metadata.is_file() {
-            return Err(refuse("is no regular file".to_owned()));
-        }
-        let file = File::open(path).map_err(CheckpointError::io(path))?;
-        let length = metadata.len();
+        Self::read(Input::open(path)?)
+    }
+
+    /// Checks the file behind `input`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn read(input: Input) -> Result<Self, CheckpointError> {
+        let refuse = |reason: String| input.refuse(reason);
+        let length = input.length();
         let mut start = [0; 8];
         if length >= 8 {
-            read_at(&file, &mut start, 0).map_err(CheckpointError::io(path))?;
+            input.read_at(&mut start, 0)?;
         }
         let data_start = header_end(start, length).map_err(refuse)?;
-        let mut header = vec![0; data_start - 8];
-        read_at(&file, &mut header, 8).map_err(CheckpointError::io(path))?;
-        let header = json::parse(&header).map_err(|reason| refuse(format!("header: {reason}")))?;
+        let header = input.read_range(8..data_start as u64)?;
+        let header = parse_header(&header).map_err(|reason| refuse(format!("header: {reason}")))?;
         let data_length = usize::try_from(length - data_start as u64)
             .map_err(|_| refuse(format!("{length} bytes are too many for this machine")))?;
-        let entries = entries(&header).map_err(refuse)?;
+        let mut notes = Vec::new();
+        let entries = entries(&header, &mut notes).map_err(refuse)?;
         check_ranges(&entries, data_length).map_err(refuse)?;
         let mut tensors = Vec::with_capacity(entries.len());
         let mut places = HashMap::with_capacity(entries.len());
@@ -64,7 +65,12 @@ impl Safetensors {
             places.insert(info.name.clone(), (place, range));
             tensors.push(info);
         }
-        Ok(Self { path: path.to_owned(), file, tensors, places })
+        Ok(Self { input, tensors, places, notes })
+    }
+
+    /// What is odd but harmless, for a warning.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -92,16 +98,22 @@ impl TensorSource for Safetensors {
         buffer.clear();
         buffer.resize(part.len(), 0);
         let offset = (range.start + part.start) as u64;
-        read_at(&self.file, buffer, offset).map_err(CheckpointError::io(&self.path))?;
-        if self.tensors[*place].dtype == Dtype::Bool && buffer.iter().any(|byte| *byte > 1) {
-            let path = self.path.display();
-            return Err(CheckpointError::tensor(
-                name,
-                format!("holds a BOOL beyond 1, in `{path}`"),
-            ));
-        }
-        Ok(())
+        self.input.read_at(buffer, offset)?;
+        check_bool(&self.tensors[*place], buffer, self.input.path())
     }
+}
+
+/// Refuses truth values other than 0 and 1 among the bytes of a tensor of the file `path`.
+pub(super) fn check_bool(
+    info: &TensorInfo,
+    bytes: &[u8],
+    path: &Path,
+) -> Result<(), CheckpointError> {
+    if info.dtype != Dtype::Bool || bytes.iter().all(|byte| *byte <= 1) {
+        return Ok(());
+    }
+    let reason = format!("holds a BOOL beyond 1, in `{}`", path.display());
+    Err(CheckpointError::tensor(&info.name, reason))
 }
 
 /// A tensor and its range in the data.
@@ -124,7 +136,15 @@ fn header_end(start: [u8; 8], file_length: u64) -> Result<usize, String> {
     Ok(8 + length as usize)
 }
 
-fn entries(header: &Value) -> Result<Vec<Entry>, String> {
+/// An object with nothing around it but spaces.
+fn parse_header(bytes: &[u8]) -> Result<Value, String> {
+    match bytes.iter().find(|byte| **byte != b' ') {
+        Some(b'{') | None => json::parse(bytes),
+        Some(_) => Err("is no object (offset 8)".to_owned()),
+    }
+}
+
+fn entries(header: &Value, notes: &mut Vec<String>) -> Result<Vec<Entry>, String> {
     let header = header.as_object().ok_or("the header is no object")?;
     if header.len() > TENSOR_LIMIT {
         return Err(format!("{} tensors are more than {TENSOR_LIMIT}", header.len()));
@@ -134,9 +154,9 @@ fn entries(header: &Value) -> Result<Vec<Entry>, String> {
         if name == "__metadata__" {
             check_metadata(value)?;
         } else {
-            let shown = name.escape_debug();
-            entries
-                .push(entry(name, value).map_err(|reason| format!("tensor `{shown}`: {reason}"))?);
+            let shown = shown(name);
+            let entry = entry(name, value, notes);
+            entries.push(entry.map_err(|reason| format!("tensor `{shown}`: {reason}"))?);
         }
     }
     Ok(entries)
@@ -147,17 +167,17 @@ fn check_metadata(value: &Value) -> Result<(), String> {
     if texts { Ok(()) } else { Err("`__metadata__` is no object of texts".to_owned()) }
 }
 
-fn entry(name: &str, value: &Value) -> Result<Entry, String> {
-    if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
-        return Err("the name is empty, too long or holds control characters".to_owned());
-    }
+fn entry(name: &str, value: &Value, notes: &mut Vec<String>) -> Result<Entry, String> {
+    check_name(name)?;
     let fields = value.as_object().ok_or("its entry is no object")?;
+    let known = ["dtype", "shape", "data_offsets"];
+    if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+        let (name, field) = (shown(name), shown(field));
+        notes.push(format!("tensor `{name}` has an unknown field `{field}` in its header"));
+    }
     let dtype = dtype(fields)?;
     let shape = shape(fields)?;
-    let bytes = shape
-        .iter()
-        .try_fold(dtype.size(), |product, dimension| product.checked_mul(*dimension))
-        .ok_or("its size overflows")?;
+    let bytes = byte_size(dtype, &shape)?;
     let range = range(fields)?;
     if range.len() != bytes {
         return Err(format!(
@@ -171,22 +191,14 @@ fn entry(name: &str, value: &Value) -> Result<Entry, String> {
 
 fn dtype(fields: &Map<String, Value>) -> Result<Dtype, String> {
     let name = fields.get("dtype").and_then(Value::as_str).ok_or("has no `dtype`")?;
-    Dtype::from_name(name).ok_or_else(|| {
-        format!("dtype `{}` is not supported; known are {}", name.escape_debug(), Dtype::NAMES)
-    })
+    Dtype::from_name(name).ok_or_else(|| unsupported_dtype(name))
 }
 
 fn shape(fields: &Map<String, Value>) -> Result<Vec<usize>, String> {
     let shape = fields.get("shape").and_then(Value::as_array).ok_or("has no `shape`")?;
-    if shape.len() > RANK_LIMIT {
-        return Err(format!("{} dimensions are more than {RANK_LIMIT}", shape.len()));
-    }
-    let dimension = |value: &Value| {
-        let size = value.as_u64().filter(|size| *size <= i32::MAX as u64);
-        let size = size.and_then(|size| usize::try_from(size).ok());
-        size.ok_or_else(|| format!("dimension {value} is no integer from 0 to 2^31 - 1"))
-    };
-    shape.iter().map(dimension).collect()
+    check_rank(shape.len())?;
+    let size = |value: &Value| dimension(value.as_u64(), value);
+    shape.iter().map(size).collect()
 }
 
 fn range(fields: &Map<String, Value>) -> Result<Range<usize>, String> {
@@ -205,7 +217,7 @@ fn check_ranges(entries: &[Entry], data_length: usize) -> Result<(), String> {
     order.sort_by_key(|entry| (entry.range.start, entry.range.end));
     let mut end = 0;
     for Entry { info, range } in order {
-        let name = info.name.escape_debug();
+        let name = shown(&info.name);
         if range.start != end {
             let what =
                 if range.start < end { "overlaps the tensor before" } else { "leaves a hole" };
@@ -272,6 +284,7 @@ mod tests {
             ([100u64.to_le_bytes().as_slice(), b"{}"].concat(), "claims"),
             (file("", 0), "empty"),
             (file("[]", 0), "no object"),
+            (file("\n{}", 0), "no object"),
             (file("null", 0), "no object"),
             (file("{} x", 0), "column"),
             (file("{}\0", 0), "column"),
@@ -312,7 +325,7 @@ mod tests {
             ),
             (file(&one(r#""dtype":"F99","shape":[],"data_offsets":[0,4]"#), 4), "not supported"),
             (file(&one(r#""dtype":"f32","shape":[],"data_offsets":[0,4]"#), 4), "not supported"),
-            (file(&"[".repeat(200_000), 0), "recursion limit"),
+            (file(&format!("{{\"a\":{}", "[".repeat(200_000)), 0), "recursion limit"),
             (file(r#"{"":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}"#, 1), "empty"),
             (file(r#"{"a\u0000":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}"#, 1), "control"),
         ];

@@ -2,6 +2,9 @@
 
 mod bad_input;
 mod convert;
+#[path = "../../../mlxq-checkpoint/tests/forge/mod.rs"]
+mod forge;
+mod hostile;
 mod predict;
 mod run;
 
