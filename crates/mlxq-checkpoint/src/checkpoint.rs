@@ -132,6 +132,16 @@ impl Quantization {
         self.modules.get(path).copied().unwrap_or(Some(self.default))
     }
 
+    /// The format of all modules without an entry of their own.
+    pub fn default(&self) -> Format {
+        self.default
+    }
+
+    /// Whether the module at `path` has an entry of its own.
+    pub fn has_entry(&self, path: &str) -> bool {
+        self.modules.contains_key(path)
+    }
+
     fn read(config: &Map<String, Value>) -> Result<Option<Self>, String> {
         let Some(block) = config.get("quantization").filter(|block| !block.is_null()) else {
             return match config.get("quantization_config").filter(|block| !block.is_null()) {

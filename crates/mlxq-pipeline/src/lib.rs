@@ -24,4 +24,5 @@ pub use log::Logged;
 pub use mlxq_checkpoint::recipe::{Format, Mixed};
 pub use mlxq_hub::cache_folder as hub_cache;
 pub use paths::{Places, folder_name};
-pub use reporter::Reporter;
+pub(crate) use reporter::Work;
+pub use reporter::{Reporter, Unit};

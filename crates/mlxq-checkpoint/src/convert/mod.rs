@@ -10,7 +10,7 @@ use std::time::Instant;
 use mlxq_kernels::float::Float;
 use serde_json::{Map, Value};
 
-pub use metadata::{already_converted, conversion_at};
+pub use metadata::{already_converted, conversion_at, source_stamp};
 
 use crate::dequantized::Dequantized;
 use crate::layout::{Arrangement, Layout, arrange_by_shape};

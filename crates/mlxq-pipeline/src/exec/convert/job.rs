@@ -5,13 +5,13 @@ use std::path::Path;
 
 use mlxq_checkpoint::{
     Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Prospect, Purpose, Task,
-    already_converted, convert,
+    already_converted, convert, source_stamp,
 };
 use mlxq_models::{Config as ModelSettings, KNOWN_TYPES};
 use serde_json::{Map, Value, json};
 
 use crate::record::now_local;
-use crate::{PipelineError, Reporter};
+use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Bytes as megabytes of 2^20.
 pub(super) fn megabytes(bytes: u64) -> f64 {
@@ -77,7 +77,7 @@ impl Job<'_> {
             let earlier = found.get("settings").map_or("none".to_owned(), Value::to_string);
             return Ok(Existing::Different(format!("its settings are {earlier}, not {settings}")));
         }
-        let same = found.get("source_stamp") == Some(&request.source_stamp()?)
+        let same = found.get("source_stamp") == Some(&source_stamp(&checkpoint)?)
             || found.get("source_sha256")
                 == Some(&mlxq_hub::fingerprint(self.source)?.sha256.into());
         Ok(match same {
@@ -145,9 +145,9 @@ impl Job<'_> {
     pub(super) fn convert(&self, reporter: &dyn Reporter) -> Result<Converted, PipelineError> {
         reporter.message(&format!("Starting conversion: {}", self.name));
         let checkpoint = Checkpoint::open(self.source)?;
-        let label = format!("converting {}", self.name);
+        let work = Work::new(reporter, format!("converting {}", self.name), Unit::Bytes);
         let mut show = |Progress { done, total }| {
-            reporter.progress(&label, done, total);
+            work.show(done, total);
             if reporter.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let identity = || {
@@ -164,6 +164,7 @@ impl Job<'_> {
             Err(CheckpointError::Interrupted) => return Err(PipelineError::Interrupted),
             converted => converted?,
         };
+        drop(work);
         self.warn(&converted.unknown, reporter)?;
         if !converted.non_finite.is_empty() {
             let names: Vec<_> = converted.non_finite.iter().take(5).cloned().collect();
