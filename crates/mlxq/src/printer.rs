@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use mlxq_pipeline::{Reporter, Unit};
+use serde_json::Value;
 
 use crate::interrupt;
 
@@ -40,9 +41,22 @@ impl Printer {
 
     /// Prints a result on stdout.
     pub(crate) fn result(&self, text: &str) -> std::io::Result<()> {
+        self.write(&harmless(text))
+    }
+
+    /// Prints a result that is a JSON document on stdout.
+    pub(crate) fn document(&self, document: &Value) -> std::io::Result<()> {
+        let json_escape = |letter: char| {
+            let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+            units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+        };
+        self.write(&escaped(&format!("{document:#}\n"), json_escape))
+    }
+
+    fn write(&self, text: &str) -> std::io::Result<()> {
         self.area.suspend(|| {
             let mut stdout = std::io::stdout().lock();
-            stdout.write_all(harmless(text).as_bytes())?;
+            stdout.write_all(text.as_bytes())?;
             stdout.flush()
         })
     }
@@ -111,6 +125,11 @@ impl Reporter for Printer {
 /// Text in which nothing steers the terminal: names from files may hold escape sequences, or marks that
 /// turn the direction of writing.
 fn harmless(text: &str) -> String {
+    escaped(text, |letter| letter.escape_unicode().to_string())
+}
+
+/// `text` with `escape` of every letter that steers a terminal.
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     let steers = |letter: char| {
         letter.is_control() && letter != '\n'
             || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
@@ -119,7 +138,7 @@ fn harmless(text: &str) -> String {
     };
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        if steers(letter) { shown.extend(letter.escape_unicode()) } else { shown.push(letter) }
+        if steers(letter) { shown.push_str(&escape(letter)) } else { shown.push(letter) }
     }
     shown
 }

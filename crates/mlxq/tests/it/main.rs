@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod convert;
+mod inspect;
 mod predict;
+mod progress;
 mod run;
 
 use std::io::Write;
