@@ -13,13 +13,16 @@ use crate::stream::{Progress, Watch, blocks};
 use crate::tensor::{TensorInfo, TensorSource};
 use crate::{Checkpoint, CheckpointError};
 
+/// The name of a tensor that was not compared, and why not.
+type NotCompared = (String, &'static str);
+
 /// How far a folder's numbers are from its source's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// For each tensor of [`Inspection::plan`]; `None` for those that were not compared.
     pub deviations: Vec<Option<Deviation>>,
     /// Tensors of either side that were not compared: name and reason.
-    pub not_compared: Vec<(String, &'static str)>,
+    pub not_compared: Vec<NotCompared>,
 }
 
 /// A tensor of both sides.
@@ -85,7 +88,7 @@ impl Inspection<'_> {
         &self,
         ours: &'t dyn TensorSource,
         theirs: &'t dyn TensorSource,
-    ) -> Result<(Vec<Pair<'t>>, Vec<(String, &'static str)>), CheckpointError> {
+    ) -> Result<(Vec<Pair<'t>>, Vec<NotCompared>), CheckpointError> {
         let (mut pairs, mut not_compared) = (Vec::new(), Vec::new());
         for (place, own) in ours.tensors().iter().enumerate() {
             let Some(other) = theirs.find(&own.name) else {
