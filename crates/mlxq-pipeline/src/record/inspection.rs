@@ -160,13 +160,13 @@ impl Inspected {
             line
         };
         json!({
-            "folder": self.folder,
+            "folder": self.folder.to_string_lossy(),
             "model_type": self.model_type,
             "has_layout": self.has_layout,
             "is_converted": self.is_converted,
             "quantization": format_json(self.format),
             "problem": self.problem,
-            "source": self.source,
+            "source": self.source.as_ref().map(|source| source.to_string_lossy()),
             "in_files": {"tensors": self.in_files.0, "bytes": self.in_files.1},
             "total": self.total_json(&self.total(&self.rows)),
             "layers": self.layers().iter().map(layer).collect::<Vec<_>>(),

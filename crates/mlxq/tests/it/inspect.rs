@@ -148,6 +148,20 @@ fn errors_are_those_of_hand_calculation() {
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
 }
 
+/// A name may hold what steers a terminal; the document stays JSON and keeps it.
+#[test]
+fn names_that_steer_a_terminal_are_shown_and_not_done() {
+    let work = Work::new();
+    let name = "layers.0.\u{202e}\u{9b}31m\u{e0001}";
+    hand_made(&work, &[(name, vec![1.0; 64])]);
+    let found = inspect(&work, &["made"]);
+    assert_eq!(found["tensors"][0]["name"], name);
+    for arguments in [&["inspect", "made"][..], &["inspect", "made", "--json"]] {
+        let shown = work.mlxq(arguments).good().stdout;
+        assert!(!shown.contains(['\u{202e}', '\u{9b}', '\u{e0001}']), "{shown:?}");
+    }
+}
+
 #[test]
 fn what_is_no_model_or_of_another_is_refused() {
     let work = Work::new();
