@@ -39,6 +39,15 @@ pub(crate) enum Command {
     Worker,
 }
 
+/// What stands below the options of `inspect`.
+const INSPECT_HELP: &str = "\
+Of an original checkpoint it says what `mlxq convert` without options would do; of a converted folder,
+how far its numbers are from its source's.
+
+Examples:
+  mlxq inspect all-MiniLM-L6-v2
+  mlxq inspect SmolLM2-mlx-q4 --source SmolLM2 --json";
+
 /// One model by its folder, or the models of configuration files.
 ///
 /// Examples:
@@ -124,14 +133,9 @@ pub(crate) struct QuantizationArguments {
     pub(crate) dtype: Option<String>,
 }
 
-/// Tensors, sizes and bits of an original or converted folder; of an original, what `convert` would do;
-/// of a converted one, how far its numbers are from its source's.
-///
-/// Examples:
-///   mlxq inspect all-MiniLM-L6-v2
-///   mlxq inspect SmolLM2-mlx-q4 --source SmolLM2 --json
+/// What `inspect` is asked for.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = INSPECT_HELP)]
 pub(crate) struct InspectArguments {
     /// Original checkpoint or converted folder
     #[arg(value_name = "MODEL_DIR")]
