@@ -41,7 +41,7 @@ pub(crate) enum Command {
 
 /// What stands below the options of `inspect`.
 const INSPECT_HELP: &str = "\
-Of an original checkpoint it says what `mlxq convert` without options would do; of a converted folder,
+Of an original checkpoint it says what `mlxq convert` without options would do; of a converted folder, \
 how far its numbers are from its source's.
 
 Examples:
