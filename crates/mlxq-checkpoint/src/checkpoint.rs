@@ -41,8 +41,10 @@ impl Checkpoint {
         let refuse = |reason: &str| CheckpointError::file(&path, reason);
         let model_type = config.get("model_type").and_then(Value::as_str);
         let model_type = model_type.ok_or_else(|| refuse("has no text `model_type`"))?.to_owned();
-        if config.contains_key("auto_map") {
-            return Err(refuse("`auto_map`: the model needs code of its own, which is never run"));
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+        if model_type.is_empty() || !model_type.chars().all(plain) {
+            let shown = model_type.escape_debug();
+            return Err(refuse(&format!("`model_type` is `{shown}`, which is no name of a type")));
         }
         let quantization = Quantization::read(&config).map_err(|reason| refuse(&reason))?;
         let already = |how| CheckpointError::AlreadyQuantized { path: dir.to_owned(), how };
@@ -66,6 +68,20 @@ impl Checkpoint {
     /// The object of `config.json`.
     pub fn config(&self) -> &Map<String, Value> {
         &self.config
+    }
+
+    /// Refuses a model that comes with code of its own: what that computes nobody knows without
+    /// running it, which is never done. Decoders are excepted by their callers, for what mlx_lm
+    /// makes of their types is known.
+    ///
+    /// # Errors
+    /// When the configuration has an `auto_map`.
+    pub(crate) fn refuse_own_code(&self) -> Result<(), CheckpointError> {
+        if !self.config.contains_key("auto_map") {
+            return Ok(());
+        }
+        let reason = "`auto_map`: the model needs code of its own, which is never run";
+        Err(CheckpointError::file(&self.dir.join("config.json"), reason))
     }
 
     /// The configuration's `model_type`.
@@ -140,6 +156,16 @@ impl Quantization {
     /// The format of the module at `path`, in the checkpoint's own names; `None` if kept in float.
     pub fn module(&self, path: &str) -> Option<Format> {
         self.modules.get(path).copied().unwrap_or(Some(self.default))
+    }
+
+    /// The format of all modules without an entry of their own.
+    pub fn default(&self) -> Format {
+        self.default
+    }
+
+    /// Whether the module at `path` has an entry of its own.
+    pub fn has_entry(&self, path: &str) -> bool {
+        self.modules.contains_key(path)
     }
 
     /// The block of `config`, if there is one.

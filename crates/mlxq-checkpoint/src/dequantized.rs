@@ -8,14 +8,15 @@ use mlxq_kernels::quant::Format;
 
 use crate::layout::Part;
 use crate::tensor::{Dtype, TensorInfo, TensorSource};
-use crate::{Checkpoint, CheckpointError, Quantization};
+use crate::{Checkpoint, CheckpointError};
 
-/// A converted folder whose packed modules are seen as float tensors: affine ones in the format of
-/// their scales, the others in bfloat16.
+/// A folder whose packed modules are seen as float tensors: affine ones in the format of their scales,
+/// the others in bfloat16.
 pub struct Dequantized<'a> {
     source: &'a Checkpoint,
     tensors: Vec<TensorInfo>,
-    packed: HashMap<String, Format>,
+    /// Name → place in `tensors`, and the format of a packed one.
+    places: HashMap<String, (usize, Option<Format>)>,
 }
 
 impl<'a> Dequantized<'a> {
@@ -24,35 +25,51 @@ impl<'a> Dequantized<'a> {
     /// # Errors
     /// When it is no converted folder, or its tensors do not fit together.
     pub fn new(source: &'a Checkpoint) -> Result<Self, CheckpointError> {
-        let quantization = source.quantization().ok_or_else(|| {
+        if source.quantization().is_none() {
             let reason = "has no `quantization`: only an MLX folder can be dequantized";
-            CheckpointError::file(&source.dir().join("config.json"), reason)
-        })?;
-        let mut all = Self { source, tensors: Vec::new(), packed: HashMap::new() };
+            return Err(CheckpointError::file(&source.dir().join("config.json"), reason));
+        }
+        Self::of(source)
+    }
+
+    /// Looks at any folder; what is not packed is as it is.
+    ///
+    /// # Errors
+    /// When its tensors do not fit together.
+    pub(crate) fn of(source: &'a Checkpoint) -> Result<Self, CheckpointError> {
+        let mut all = Self { source, tensors: Vec::new(), places: HashMap::new() };
         for info in source.tensors() {
             match Part::split(&info.name) {
-                Some((module, Part::Weight)) => all.add(quantization, module, info)?,
+                Some((module, Part::Weight)) => all.add_weight(module, info)?,
                 Some((module, Part::Scales | Part::Biases))
                     if source.find(&format!("{module}.weight")).is_some() => {}
-                _ => all.tensors.push(info.clone()),
+                _ => all.add(info.clone(), None),
             }
         }
         Ok(all)
     }
 
-    fn add(
-        &mut self,
-        quantization: &Quantization,
-        module: &str,
-        info: &TensorInfo,
-    ) -> Result<(), CheckpointError> {
+    /// The format of the packed tensor `name`.
+    pub(crate) fn format(&self, name: &str) -> Option<Format> {
+        self.places.get(name)?.1
+    }
+
+    fn add(&mut self, info: TensorInfo, format: Option<Format>) {
+        self.places.insert(info.name.clone(), (self.tensors.len(), format));
+        self.tensors.push(info);
+    }
+
+    fn add_weight(&mut self, module: &str, info: &TensorInfo) -> Result<(), CheckpointError> {
         let Some(scales) = self.source.find(&format!("{module}.scales")) else {
-            self.tensors.push(info.clone());
+            self.add(info.clone(), None);
             return Ok(());
         };
-        let format = quantization
-            .module(module)
+        let format = self
+            .source
+            .quantization()
+            .and_then(|quantization| quantization.module(module))
             .ok_or_else(|| CheckpointError::unexplained_scales(&scales.name))?;
+        let dtype = self.check_scales(module, scales, format)?;
         let groups = scales.columns();
         let columns = groups * format.group_size();
         let fits = info.dtype == Dtype::U32
@@ -68,15 +85,34 @@ impl<'a> Dequantized<'a> {
             );
             return Err(CheckpointError::tensor(&info.name, reason));
         }
-        let dtype = match format {
-            Format::Affine(_) => scales.dtype,
-            Format::Floating(_) => Dtype::BF16,
-        };
         let outer = &info.shape[..info.shape.len() - 1];
         let shape = [outer, &[columns]].concat();
-        self.packed.insert(info.name.clone(), format);
-        self.tensors.push(TensorInfo { name: info.name.clone(), dtype, shape });
+        self.add(TensorInfo { name: info.name.clone(), dtype, shape }, Some(format));
         Ok(())
+    }
+
+    /// The element type of the restored numbers, by scales and biases that fit the format.
+    fn check_scales(
+        &self,
+        module: &str,
+        scales: &TensorInfo,
+        format: Format,
+    ) -> Result<Dtype, CheckpointError> {
+        let biases = self.source.find(&format!("{module}.biases"));
+        let like_scales =
+            |biases: &TensorInfo| biases.dtype == scales.dtype && biases.shape == scales.shape;
+        match format {
+            Format::Affine(_) if scales.dtype.float().is_none() => {}
+            Format::Affine(_) if biases.is_some_and(like_scales) => return Ok(scales.dtype),
+            Format::Affine(_) => {
+                let reason = "has no `biases` beside it of its shape and element type";
+                return Err(CheckpointError::tensor(&scales.name, reason));
+            }
+            Format::Floating(_) if scales.dtype == Dtype::U8 => return Ok(Dtype::BF16),
+            Format::Floating(_) => {}
+        }
+        let reason = format!("has {}, no scales of {}", scales.dtype.name(), format.mode());
+        Err(CheckpointError::tensor(&scales.name, reason))
     }
 
     /// The packed numbers `range`, whole groups, of the module at `path`.
@@ -111,16 +147,22 @@ impl TensorSource for Dequantized<'_> {
         &self.tensors
     }
 
+    fn find(&self, name: &str) -> Option<&TensorInfo> {
+        self.places.get(name).map(|(place, _)| &self.tensors[*place])
+    }
+
     fn read_part(
         &self,
         name: &str,
         part: Range<usize>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), CheckpointError> {
-        let Some(format) = self.packed.get(name) else {
+        let (place, format) =
+            self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        let Some(format) = format else {
             return self.source.read_part(name, part, buffer);
         };
-        let info = self.find(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        let info = &self.tensors[*place];
         let float = info.dtype.float().unwrap_or(Float::BF16);
         let (path, size) = (name.strip_suffix(".weight").unwrap_or(name), format.group_size());
         let first = part.start / float.size() / size * size;

@@ -8,6 +8,7 @@ mod convert;
 mod dequantized;
 mod encode;
 mod error;
+mod inspect;
 mod positioned;
 mod quantized;
 mod read;
@@ -24,9 +25,11 @@ pub mod tensor;
 pub use checkpoint::{Checkpoint, Purpose, Quantization};
 pub use convert::{
     ConvertRequest, Converted, Identity, Prospect, Task, already_converted, conversion_at, convert,
+    source_stamp,
 };
 pub use dequantized::Dequantized;
 pub use error::{CheckpointError, shown};
+pub use inspect::{Comparison, Deviation, Inspection};
 pub use read::{Safetensors, TorchFile};
 pub use stream::{Progress, Watch};
 pub use write::SHARD_BYTES;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::CheckpointError;
 use crate::encode::{Encoder, finite_report};
 use crate::recipe::{ConversionPlan, PlannedTensor};
-use crate::tensor::TensorSource;
+use crate::tensor::{TensorInfo, TensorSource};
 use crate::write::{Journal, ShardWriter, SingleFile};
 
 /// Numbers of a block: 512 KiB of f32.
@@ -52,7 +52,7 @@ impl Stream<'_> {
         let tensors = Placed::all(self.plan, self.writers);
         let blocks: Vec<(&Placed, Range<usize>)> = tensors
             .iter()
-            .flat_map(|tensor| tensor.blocks().map(move |block| (tensor, block)))
+            .flat_map(|tensor| blocks(&tensor.plan.info).map(move |block| (tensor, block)))
             .collect();
         let progress = Mutex::new((Progress { done: 0, total: self.plan.source_bytes() }, watch));
         let suspects = Mutex::new(BTreeSet::new());
@@ -122,6 +122,14 @@ pub(crate) fn open_writers(
     files.iter().map(|file| ShardWriter::create(dir, file)).collect()
 }
 
+/// The numbers of a tensor in ranges of whole rows, about [`BLOCK`] of them each.
+pub(crate) fn blocks(info: &TensorInfo) -> impl Iterator<Item = Range<usize>> + use<> {
+    let elements = info.elements();
+    let row = info.columns().max(1);
+    let step = (BLOCK / row).max(1) * row;
+    (0..elements).step_by(step).map(move |start| start..elements.min(start + step))
+}
+
 /// A planned tensor and where its bytes go.
 struct Placed<'p> {
     plan: &'p PlannedTensor,
@@ -142,21 +150,13 @@ impl<'p> Placed<'p> {
             places.extend(writer.offsets().map(|(name, offset)| (name, (place, offset))));
         }
         let tensor = |plan: &'p PlannedTensor| {
-            let output = |info: crate::tensor::TensorInfo| {
+            let output = |info: TensorInfo| {
                 let (writer, offset) = places[info.name.as_str()];
                 Place { writer, offset, bytes: info.bytes() }
             };
             Self { plan, outputs: plan.outputs().into_iter().map(output).collect() }
         };
         plan.tensors.iter().map(tensor).collect()
-    }
-
-    /// Ranges of numbers: whole rows, about [`BLOCK`] numbers each.
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let elements = self.plan.info.elements();
-        let row = self.plan.info.columns().max(1);
-        let step = (BLOCK / row).max(1) * row;
-        (0..elements).step_by(step).map(move |start| start..elements.min(start + step))
     }
 
     /// The bytes of a block in the source tensor.

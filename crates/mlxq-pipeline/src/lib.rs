@@ -18,10 +18,13 @@ pub use error::PipelineError;
 pub use exec::convert::{
     ConvertSettings, FolderSettings, FoundSource, convert_folder, convert_models, find_source,
 };
+pub use exec::inspect::inspect_folder;
 pub use exec::test::{TestSettings, test_models};
 pub use exit::ExitClass;
 pub use log::Logged;
 pub use mlxq_checkpoint::recipe::{Format, Mixed};
 pub use mlxq_hub::cache_folder as hub_cache;
 pub use paths::{Places, folder_name};
-pub use reporter::Reporter;
+pub use record::Inspected;
+pub(crate) use reporter::Work;
+pub use reporter::{Reporter, Unit};

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
-use crate::{PipelineError, Reporter};
+use crate::{PipelineError, Reporter, Unit};
 
 /// Passes everything on and writes it, a line each, `<time> - <logger> - <LEVEL> - <message>`.
 pub struct Logged<'a> {
@@ -57,8 +57,12 @@ impl Reporter for Logged<'_> {
         self.inner.warning(text);
     }
 
-    fn progress(&self, label: &str, done: u64, total: u64) {
-        self.inner.progress(label, done, total);
+    fn progress(&self, label: &str, done: u64, total: u64, unit: Unit) {
+        self.inner.progress(label, done, total, unit);
+    }
+
+    fn ended(&self, label: &str) {
+        self.inner.ended(label);
     }
 
     fn interrupted(&self) -> bool {

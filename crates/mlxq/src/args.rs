@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Convert checkpoints to MLX folders
     Convert(ConvertArguments),
+    /// Show what a folder holds, what is quantized and why, and what that cost in numbers
+    Inspect(InspectArguments),
     /// Turn texts into embeddings or labels
     Predict(PredictArguments),
     /// Measure and judge converted models on data sets
@@ -36,6 +38,15 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Worker,
 }
+
+/// What stands below the options of `inspect`.
+const INSPECT_HELP: &str = "\
+Of an original checkpoint it says what `mlxq convert` without options would do; of a converted folder, \
+how far its numbers are from its source's.
+
+Examples:
+  mlxq inspect all-MiniLM-L6-v2
+  mlxq inspect SmolLM2-mlx-q4 --source SmolLM2 --json";
 
 /// One model by its folder, or the models of configuration files.
 ///
@@ -120,6 +131,28 @@ pub(crate) struct QuantizationArguments {
     /// source's]
     #[arg(long, value_name = "DTYPE", value_parser = ["float16", "bfloat16", "float32"])]
     pub(crate) dtype: Option<String>,
+}
+
+/// What `inspect` is asked for.
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_HELP)]
+pub(crate) struct InspectArguments {
+    /// Original checkpoint or converted folder
+    #[arg(value_name = "MODEL_DIR")]
+    pub(crate) model: PathBuf,
+    /// Checkpoint to compare with, its folder or its name in the Hub's cache on this machine [default:
+    /// the one that a converted folder records, if it is unchanged]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) source: Option<PathBuf>,
+    /// Print one JSON document; docs/inspect.md has its keys
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// List every tensor, instead of one line for those that are alike in all layers
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) tensors: bool,
+    /// Threads to compute with [default: the cores of the machine]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) threads: Option<usize>,
 }
 
 /// A line {"text": "..", "text_pair"?: ".."} in, a line {"embedding": [..]} or

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     }
     let done = match arguments.command {
         Command::Convert(arguments) => command::convert::run(&arguments, &printer),
+        Command::Inspect(arguments) => command::inspect::run(&arguments, &printer),
         Command::Predict(arguments) => command::predict::run(&arguments, &printer),
         Command::Test(arguments) => command::test::run(&arguments, &printer, false),
         Command::Run(arguments) => command::test::run(&arguments, &printer, true),

@@ -1,10 +1,12 @@
 //! The terminal: messages and progress on stderr, results on stdout.
 
-use std::io::{IsTerminal, Write};
+use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Mutex;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use mlxq_pipeline::Reporter;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use mlxq_pipeline::{Reporter, Unit};
+use serde_json::Value;
 
 use crate::interrupt;
 
@@ -12,13 +14,16 @@ use crate::interrupt;
 pub(crate) struct Printer {
     quiet: bool,
     verbose: bool,
-    bar: Mutex<Option<(String, ProgressBar)>>,
+    /// Where bars are drawn; hidden where stderr is no terminal that can draw.
+    area: MultiProgress,
+    /// The bars of work that has not ended, by its label.
+    bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl Printer {
     /// A printer that says less or more.
     pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
-        Self { quiet, verbose, bar: Mutex::new(None) }
+        Self { quiet, verbose, area: MultiProgress::new(), bars: Mutex::default() }
     }
 
     /// Prints an error with its causes.
@@ -36,24 +41,40 @@ impl Printer {
 
     /// Prints a result on stdout.
     pub(crate) fn result(&self, text: &str) -> std::io::Result<()> {
-        self.clear_bar();
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(harmless(text).as_bytes())?;
-        stdout.flush()
+        self.write(&harmless(text))
     }
 
-    /// A line on stderr; a closed stderr is nobody's fault.
+    /// Prints a result that is a JSON document on stdout.
+    pub(crate) fn document(&self, document: &Value) -> std::io::Result<()> {
+        let json_escape = |letter: char| {
+            let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+            units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+        };
+        self.write(&escaped(&format!("{document:#}\n"), json_escape))
+    }
+
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        self.area.suspend(|| {
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        })
+    }
+
+    /// A line on stderr, above the bars; a closed stderr is nobody's fault.
     fn line(&self, text: &str) {
-        self.clear_bar();
-        let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+        let _ = self.area.suspend(|| writeln!(std::io::stderr(), "{}", harmless(text)));
     }
 
-    fn clear_bar(&self) {
-        if let Ok(mut bar) = self.bar.lock()
-            && let Some((_, bar)) = bar.take()
-        {
-            bar.finish_and_clear();
-        }
+    /// A new bar below the others.
+    fn bar(&self, label: &str, total: u64, unit: Unit) -> ProgressBar {
+        let style = ProgressStyle::with_template(match unit {
+            Unit::Bytes => "{msg} [{bar:24}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+            Unit::Steps => "{msg} [{bar:24}] {pos}/{len}, {eta} left",
+        });
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total).with_style(style).with_message(harmless(label));
+        self.area.add(bar)
     }
 }
 
@@ -78,27 +99,25 @@ impl Reporter for Printer {
         interrupt::requested()
     }
 
-    fn progress(&self, label: &str, done: u64, total: u64) {
-        if self.quiet || !std::io::stderr().is_terminal() {
+    /// Cheap enough for every block of a conversion: the bar counts without a lock of its own, and draws
+    /// itself at most some twenty times a second.
+    fn progress(&self, label: &str, done: u64, total: u64, unit: Unit) {
+        if self.quiet || self.area.is_hidden() {
             return;
         }
-        let Ok(mut current) = self.bar.lock() else { return };
-        if current.as_ref().is_none_or(|(other, _)| other != label) {
-            let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% ({eta} left)");
-            let bar = ProgressBar::new(total).with_message(harmless(label));
-            *current = Some((
-                label.to_owned(),
-                bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())),
-            ));
-        }
-        if let Some((_, bar)) = current.as_ref() {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-        if done >= total
-            && let Some((_, bar)) = current.take()
-        {
+        let Ok(mut bars) = self.bars.lock() else { return };
+        let bar = match bars.get(label) {
+            Some(bar) => bar,
+            None => bars.entry(label.to_owned()).or_insert(self.bar(label, total, unit)),
+        };
+        bar.set_position(done);
+    }
+
+    fn ended(&self, label: &str) {
+        let Ok(mut bars) = self.bars.lock() else { return };
+        if let Some(bar) = bars.remove(label) {
             bar.finish_and_clear();
+            self.area.remove(&bar);
         }
     }
 }
@@ -106,6 +125,11 @@ impl Reporter for Printer {
 /// Text in which nothing steers the terminal: names from files may hold escape sequences, or marks that
 /// turn the direction of writing.
 fn harmless(text: &str) -> String {
+    escaped(text, |letter| letter.escape_unicode().to_string())
+}
+
+/// `text` with `escape` of every letter that steers a terminal.
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     let steers = |letter: char| {
         letter.is_control() && letter != '\n'
             || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
@@ -114,7 +138,7 @@ fn harmless(text: &str) -> String {
     };
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        if steers(letter) { shown.extend(letter.escape_unicode()) } else { shown.push(letter) }
+        if steers(letter) { shown.push_str(&escape(letter)) } else { shown.push(letter) }
     }
     shown
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ConvertRequest, Converted, Task};
 use crate::recipe::{Float, Recipe};
-use crate::{CheckpointError, json};
+use crate::{Checkpoint, CheckpointError, json};
 
 /// The program that writes.
 const VERSION: &str = concat!("mlxq ", env!("CARGO_PKG_VERSION"));
@@ -36,36 +36,34 @@ impl ConvertRequest<'_> {
             "base_model": self.base_model,
         })
     }
+}
 
-    /// Size and time of change of every file that decides what the source holds: as long as they
-    /// stay, nothing has changed.
-    ///
-    /// # Errors
-    /// When a file cannot be looked at.
-    pub fn source_stamp(&self) -> Result<Value, CheckpointError> {
-        let dir = self.checkpoint.dir();
-        let mut paths: Vec<_> =
-            self.checkpoint.weight_files()?.into_iter().map(|(path, _)| path).collect();
-        let beside =
-            ["config.json", "generation_config.json", "README.md", "1_Pooling/config.json"];
-        paths.extend(beside.iter().map(|name| dir.join(name)).filter(|path| path.is_file()));
-        let stamp = |path: &std::path::PathBuf| {
-            let metadata = std::fs::metadata(path).map_err(CheckpointError::io(path))?;
-            let modified = metadata.modified().map_err(CheckpointError::io(path))?;
-            let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let name = path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
-            let stamp = json!([metadata.len(), since.as_secs(), since.subsec_nanos()]);
-            Ok::<_, CheckpointError>((name, stamp))
-        };
-        paths.iter().map(stamp).collect::<Result<Map<_, _>, _>>().map(Value::Object)
-    }
+/// Size and time of change of every file that decides what a source holds: as long as they stay,
+/// nothing has changed.
+///
+/// # Errors
+/// When a file cannot be looked at.
+pub fn source_stamp(source: &Checkpoint) -> Result<Value, CheckpointError> {
+    let dir = source.dir();
+    let mut paths: Vec<_> = source.weight_files()?.into_iter().map(|(path, _)| path).collect();
+    let beside = ["config.json", "generation_config.json", "README.md", "1_Pooling/config.json"];
+    paths.extend(beside.iter().map(|name| dir.join(name)).filter(|path| path.is_file()));
+    let stamp = |path: &std::path::PathBuf| {
+        let metadata = std::fs::metadata(path).map_err(CheckpointError::io(path))?;
+        let modified = metadata.modified().map_err(CheckpointError::io(path))?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let name = path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
+        let stamp = json!([metadata.len(), since.as_secs(), since.subsec_nanos()]);
+        Ok::<_, CheckpointError>((name, stamp))
+    };
+    paths.iter().map(stamp).collect::<Result<Map<_, _>, _>>().map(Value::Object)
 }
 
 /// What an attempt depends on: one that was killed is continued only by its like.
 pub(super) fn attempt_key(request: &ConvertRequest) -> Result<String, CheckpointError> {
     let dir = request.checkpoint.dir();
     let real = dir.canonicalize().map_err(CheckpointError::io(dir))?;
-    let stamp = request.source_stamp()?;
+    let stamp = source_stamp(request.checkpoint)?;
     Ok(json!([real.to_string_lossy(), request.settings(), stamp]).to_string())
 }
 
@@ -153,7 +151,7 @@ pub(super) fn complete(
         ("flush_seconds", json!(converted.flush_seconds)),
         ("converter_version", json!(VERSION)),
         ("settings", request.settings()),
-        ("source_stamp", request.source_stamp()?),
+        ("source_stamp", source_stamp(request.checkpoint)?),
         ("non_finite", json!(converted.non_finite)),
         ("dropped", pairs(converted.dropped.iter().map(|(name, why)| (name.as_str(), *why)))),
         ("unknown", json!(converted.unknown)),

@@ -10,10 +10,10 @@ use std::time::Instant;
 use mlxq_kernels::float::Float;
 use serde_json::{Map, Value};
 
-pub use metadata::{already_converted, conversion_at};
+pub use metadata::{already_converted, conversion_at, source_stamp};
 
 use crate::dequantized::Dequantized;
-use crate::layout::{Arrangement, Layout, arrange_by_shape};
+use crate::layout::{Arrangement, Kind, Layout, arrange_by_shape};
 use crate::recipe::{ConversionPlan, PlannedTensor, Recipe, plan_floats};
 use crate::stream::{Stream, Watch, open_writers};
 use crate::tensor::TensorSource;
@@ -143,6 +143,9 @@ impl<'a> ConvertRequest<'a> {
         &self,
         work: impl FnOnce(&dyn TensorSource) -> Result<T, CheckpointError>,
     ) -> Result<T, CheckpointError> {
+        if self.layout.is_none_or(|layout| layout.kind != Kind::Decoder) {
+            self.checkpoint.refuse_own_code()?;
+        }
         match self.task {
             Task::Quantize(_) => work(self.checkpoint),
             Task::Dequantize { .. } => work(&Dequantized::new(self.checkpoint)?),

@@ -175,10 +175,25 @@ impl Layout {
     /// # Errors
     /// As [`Self::arrange`].
     pub fn arrange_folder(&self, folder: &Checkpoint) -> Result<Arrangement, CheckpointError> {
+        self.arrange_view(folder, folder)
+    }
+
+    /// Arranges tensors that a folder is seen as.
+    ///
+    /// # Errors
+    /// As [`Self::arrange`].
+    pub(crate) fn arrange_view(
+        &self,
+        folder: &Checkpoint,
+        view: &dyn TensorSource,
+    ) -> Result<Arrangement, CheckpointError> {
         let (config, purpose) = (folder.config(), folder.purpose());
+        if self.kind != Kind::Decoder {
+            folder.refuse_own_code()?;
+        }
         match folder.quantization() {
-            Some(_) => self.claim(Drafts::of(folder.tensors()), config, purpose),
-            None => self.arrange(folder, config, purpose),
+            Some(_) => self.claim(Drafts::of(view.tensors()), config, purpose),
+            None => self.arrange(view, config, purpose),
         }
     }
 

@@ -39,6 +39,11 @@ impl PlannedTensor {
         self.info.name.rsplit_once('.').map_or(&self.info.name, |(module, _)| module)
     }
 
+    /// The layer that it belongs to: the first number among the parts of its name.
+    pub fn layer(&self) -> Option<usize> {
+        super::mixed::layer(&self.info.name)
+    }
+
     /// The format that it is packed in.
     pub fn format(&self) -> Option<Format> {
         match self.encoding {

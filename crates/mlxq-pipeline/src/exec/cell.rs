@@ -21,7 +21,7 @@ use super::run::{FolderSize, Run};
 use super::{baseline, test::TestSettings};
 use crate::config::{DatasetConfig, DatasetSource, ModelConfig, Task};
 use crate::record::{Comparison, now_unix};
-use crate::{PipelineError, Reporter};
+use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Rows that go through an engine at once where only its answers count.
 const PREDICT_BATCH: usize = 32;
@@ -195,13 +195,15 @@ fn run_all(
 ) -> Result<Vec<Run>, PipelineError> {
     let mut outputs: Vec<Output> = Vec::with_capacity(workers.len());
     let total = workers.len() as u64;
+    let work = Work::new(reporter, "predicting", Unit::Steps);
     for worker in workers.iter_mut() {
-        reporter.progress("predicting", outputs.len() as u64, total);
+        work.show(outputs.len() as u64, total);
         outputs.push(worker.predict_rows(PREDICT_BATCH)?);
         if reporter.interrupted() {
             return Err(PipelineError::Interrupted);
         }
     }
+    drop(work);
     let protocol = Protocol { rounds: settings.rounds, block_seconds: settings.block_seconds };
     let timings = measure(workers, rows, protocol, reporter)?;
     let answered = workers.iter().zip(outputs).zip(timings);

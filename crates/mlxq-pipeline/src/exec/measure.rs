@@ -11,7 +11,7 @@ use mlxq_engine::worker::Worker;
 use serde::{Deserialize, Serialize};
 
 use super::rows::EncodedRows;
-use crate::{PipelineError, Reporter};
+use crate::{PipelineError, Reporter, Unit, Work};
 
 /// The fewest queries of a block.
 const FEWEST_QUERIES: usize = 20;
@@ -108,13 +108,14 @@ pub(super) fn measure(
     }
     let queries = ((protocol.block_seconds / fastest).ceil() as usize).max(FEWEST_QUERIES);
     let total = (protocol.rounds * workers.len()) as u64;
+    let work = Work::new(reporter, "measuring", Unit::Steps);
     let mut order: Vec<usize> = (0..workers.len()).collect();
     for round in 0..protocol.rounds {
         let start = round * queries;
         for (turn, place) in order.iter().enumerate() {
             counted_block(&mut workers[*place], rows, start, queries, &mut timings[*place])?;
             let done = (round * workers.len() + turn + 1) as u64;
-            reporter.progress("measuring", done, total);
+            work.show(done, total);
             if reporter.interrupted() {
                 return Err(PipelineError::Interrupted);
             }

@@ -1,6 +1,7 @@
 //! What is kept of a run: JSON with the original pipeline's names and keys, and more.
 
 mod comparison;
+mod inspection;
 
 use std::io::Write;
 use std::path::Path;
@@ -11,6 +12,8 @@ use tempfile::NamedTempFile;
 use crate::PipelineError;
 
 pub(crate) use comparison::{Comparison, Side, SideFigures};
+pub use inspection::Inspected;
+pub(crate) use inspection::{Row, Total, bits_per_weight};
 
 /// The local time, ISO 8601 without zone, as the original writes it.
 pub(crate) fn now_local() -> String {

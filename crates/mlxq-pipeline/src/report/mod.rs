@@ -1,5 +1,6 @@
 //! Records made readable; nothing is computed here.
 
+mod inspection;
 mod table;
 
 pub(crate) use table::table;

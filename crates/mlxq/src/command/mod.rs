@@ -1,6 +1,7 @@
 //! One file per command: what was typed becomes a call of the library.
 
 pub(crate) mod convert;
+pub(crate) mod inspect;
 pub(crate) mod predict;
 pub(crate) mod test;
 pub(crate) mod worker;

@@ -5,7 +5,9 @@ mod convert;
 #[path = "../../../mlxq-checkpoint/tests/forge/mod.rs"]
 mod forge;
 mod hostile;
+mod inspect;
 mod predict;
+mod progress;
 mod run;
 
 use std::io::Write;

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use mlxq_checkpoint::{
     Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Prospect, Purpose,
-    SHARD_BYTES, Task, already_converted, convert,
+    SHARD_BYTES, Task, already_converted, convert, source_stamp,
 };
 use mlxq_models::{Config as ModelSettings, KNOWN_TYPES};
 use serde_json::{Map, Value, json};
 
 use crate::record::now_local;
-use crate::{PipelineError, Reporter};
+use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Bytes as megabytes of 2^20.
 pub(super) fn megabytes(bytes: u64) -> f64 {
@@ -76,7 +76,7 @@ impl Job<'_> {
         if found.get("settings") != Some(&settings) {
             return Ok(Existing::Different(differences(found.get("settings"), &settings)));
         }
-        let same = found.get("source_stamp") == Some(&request.source_stamp()?)
+        let same = found.get("source_stamp") == Some(&source_stamp(&checkpoint)?)
             || found.get("source_sha256")
                 == Some(&mlxq_hub::fingerprint(self.source)?.sha256.into());
         Ok(match same {
@@ -130,9 +130,11 @@ impl Job<'_> {
             Task::Quantize(recipe) => Some(recipe.format.bits()),
             Task::Dequantize { .. } => None,
         };
+        let source = std::path::absolute(self.source).unwrap_or_else(|_| self.source.to_owned());
         object(json!({
             "model_name": self.name,
             "hf_name": self.hf_name,
+            "source_path": source.to_string_lossy(),
             "quantization": {
                 "bits": bits,
                 "dtype": bits.map(|bits| format!("int{bits}")),
@@ -165,9 +167,9 @@ impl Job<'_> {
     pub(super) fn convert(&self, reporter: &dyn Reporter) -> Result<Converted, PipelineError> {
         reporter.message(&format!("Starting conversion: {}", self.name));
         let checkpoint = Checkpoint::open(self.source)?;
-        let label = format!("converting {}", self.name);
+        let work = Work::new(reporter, format!("converting {}", self.name), Unit::Bytes);
         let mut show = |Progress { done, total }| {
-            reporter.progress(&label, done, total);
+            work.show(done, total);
             if reporter.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let identity = || {
@@ -184,6 +186,7 @@ impl Job<'_> {
             Err(CheckpointError::Interrupted) => return Err(PipelineError::Interrupted),
             converted => converted?,
         };
+        drop(work);
         self.warn(&converted.unknown, reporter)?;
         if !converted.non_finite.is_empty() {
             let names: Vec<_> = converted.non_finite.iter().take(5).cloned().collect();
