@@ -48,14 +48,17 @@ Examples:
   mlxq inspect all-MiniLM-L6-v2
   mlxq inspect SmolLM2-mlx-q4 --source SmolLM2 --json";
 
-/// One model by its folder, or the models of configuration files.
-///
-/// Examples:
-///   mlxq convert --hf-path all-MiniLM-L6-v2 --mlx-path all-MiniLM-L6-v2-mlx-q8
-///   mlxq convert --hf-path SmolLM2 --mlx-path out --q-bits 4 --q-override 'lm_head=8'
-///   mlxq convert --config 'config/*.yaml' --jobs 2 --dry-run
+const CONVERT_HELP: &str = "\
+One model by its folder, or the models of configuration files. docs/converting.md tells the rest.
+
+Examples:
+  mlxq convert --hf-path all-MiniLM-L6-v2 --mlx-path all-MiniLM-L6-v2-mlx-q8
+  mlxq convert --hf-path SmolLM2 --mlx-path out --q-bits 4 --q-override 'lm_head=8'
+  mlxq convert --config 'config/*.yaml' --jobs 2 --dry-run";
+
+/// What is converted, and how.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = CONVERT_HELP)]
 pub(crate) struct ConvertArguments {
     /// Folder of the checkpoint, or its name in the Hub's cache on this machine
     #[arg(
@@ -155,13 +158,16 @@ pub(crate) struct InspectArguments {
     pub(crate) threads: Option<usize>,
 }
 
-/// A line {"text": "..", "text_pair"?: ".."} in, a line {"embedding": [..]} or
-/// {"logits": [..], "label": ".."} out, in order.
-///
-/// Example:
-///   echo '{"text": "hello"}' | mlxq predict all-MiniLM-L6-v2-mlx-q8 --input -
+const PREDICT_HELP: &str = "\
+A line {\"text\": \"..\", \"text_pair\"?: \"..\"} in, a line {\"embedding\": [..]} or
+{\"logits\": [..], \"label\": \"..\"} out, in order.
+
+Example:
+  echo '{\"text\": \"hello\"}' | mlxq predict all-MiniLM-L6-v2-mlx-q8 --input -";
+
+/// Which model answers, and to what.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = PREDICT_HELP)]
 pub(crate) struct PredictArguments {
     /// Converted folder or original checkpoint
     #[arg(value_name = "MODEL_DIR")]
@@ -183,12 +189,15 @@ pub(crate) struct PredictArguments {
     pub(crate) max_length: Option<usize>,
 }
 
-/// Measures the original in PyTorch, the original in mlxq and the converted model, and judges.
-///
-/// Example:
-///   mlxq run --config models.yaml --config datasets.yaml --python venv/bin/python
+const TEST_HELP: &str = "\
+Measures the original in PyTorch, the original in mlxq and the converted model, and judges.
+
+Example:
+  mlxq run --config models.yaml --config datasets.yaml --python venv/bin/python";
+
+/// What is measured, and how long.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = TEST_HELP)]
 pub(crate) struct TestArguments {
     /// Configuration file or glob; may be repeated
     #[arg(long, value_name = "FILE", required = true)]

@@ -21,7 +21,7 @@ use crate::{Checkpoint, CheckpointError, Purpose};
 pub use arrangement::{Arranged, ArrangedTensors, Arrangement};
 pub use general::arrange_by_shape;
 pub use modules::{Module, Part, Role};
-pub use rule::Rule;
+pub use rule::{ASSUMED_TIED, Rule};
 
 use modules::Modules;
 use rule::{Draft, Drafts};

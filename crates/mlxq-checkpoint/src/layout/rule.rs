@@ -12,6 +12,10 @@ use super::pattern::{filled, matched};
 use crate::CheckpointError;
 use crate::tensor::TensorInfo;
 
+/// The reason of a head that is left out though the configuration does not say that it is tied.
+pub const ASSUMED_TIED: &str =
+    "taken as the embedding, as mlx_lm does where `tie_word_embeddings` is absent";
+
 /// One step, on tensors by name; see `pattern` for the holes in names.
 #[derive(Debug, Clone, Copy)]
 pub enum Rule {
@@ -166,7 +170,11 @@ impl Drafts {
             Rule::Drop(pattern, reason) => self.drop_all(pattern, reason),
             Rule::DropTied(pattern, default) => {
                 if is_tied(config, default) {
-                    self.drop_all(pattern, "the embedding once more");
+                    let stated = config.contains_key("tie_word_embeddings");
+                    self.drop_all(
+                        pattern,
+                        if stated { "the embedding once more" } else { ASSUMED_TIED },
+                    );
                 }
             }
             Rule::DropLayersBeyond(pattern, keys) => {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use mlxq_checkpoint::layout::ASSUMED_TIED;
 use mlxq_checkpoint::{
     Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Prospect, Purpose,
     SHARD_BYTES, Task, already_converted, convert, source_stamp,
@@ -158,7 +159,7 @@ impl Job<'_> {
             megabytes(prospect.folder_bytes),
             prospect.plan.arithmetic()
         ));
-        self.warn(&prospect.unknown, reporter)?;
+        self.warn(&prospect.unknown, &prospect.dropped, reporter)?;
         detail(&prospect.plan, &prospect.dropped, reporter);
         Ok(())
     }
@@ -187,7 +188,7 @@ impl Job<'_> {
             converted => converted?,
         };
         drop(work);
-        self.warn(&converted.unknown, reporter)?;
+        self.warn(&converted.unknown, &converted.dropped, reporter)?;
         if !converted.non_finite.is_empty() {
             let names: Vec<_> = converted.non_finite.iter().take(5).cloned().collect();
             reporter.warning(&format!(
@@ -209,7 +210,12 @@ impl Job<'_> {
     }
 
     /// Says what was decided without the knowledge of a layout, and what was left out.
-    fn warn(&self, unknown: &[String], reporter: &dyn Reporter) -> Result<(), PipelineError> {
+    fn warn(
+        &self,
+        unknown: &[String],
+        dropped: &[(String, &'static str)],
+        reporter: &dyn Reporter,
+    ) -> Result<(), PipelineError> {
         let checkpoint = Checkpoint::open(self.source)?;
         if mlxq_models::layout(checkpoint.model_type()).is_none() {
             reporter.warning(&format!(
@@ -219,6 +225,9 @@ impl Job<'_> {
                 self.name,
                 checkpoint.model_type()
             ));
+        }
+        for (name, reason) in dropped.iter().filter(|(_, reason)| *reason == ASSUMED_TIED) {
+            reporter.warning(&format!("`{}`: `{name}` was left out: {reason}", self.name));
         }
         if !unknown.is_empty() {
             reporter.warning(&format!(
