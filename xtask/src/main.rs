@@ -19,8 +19,10 @@ cargo xtask quickstart [--with-pytorch]  convert, run and judge a real model
 cargo xtask test [--no-peers]            format, lints, tidy, all tests
 cargo xtask tidy                         the rules of the code's shape
 cargo xtask bench [run] [--rounds N]     a model's speed against PyTorch, taken in one run
+cargo xtask bench convert [--rounds N]   whole conversions against mlx_lm.convert
 cargo xtask bench quantize               the quantizing loop against MLX on one core
 cargo xtask fixtures                     make the files under fixtures/ again
+cargo xtask fixtures llama-1b            make the model that `bench convert` converts, 2.2 GB
 ";
 
 fn main() -> ExitCode {
@@ -36,8 +38,14 @@ fn main() -> ExitCode {
         ["bench", "--rounds", rounds] | ["bench", "run", "--rounds", rounds] => {
             bench::run(Some(rounds))
         }
+        ["bench", "convert"] => bench::convert(None),
+        ["bench", "convert", "--rounds", rounds] => bench::convert(Some(rounds)),
         ["bench", "quantize"] => bench::quantize(),
         ["fixtures"] => fixtures::run(),
+        ["fixtures", "llama-1b"] => fixtures::llama_1b().map(|folder| {
+            say(&format!("it is in {}", folder.display()));
+            ExitCode::SUCCESS
+        }),
         [] | ["help" | "--help" | "-h"] => {
             say(HELP);
             return ExitCode::SUCCESS;

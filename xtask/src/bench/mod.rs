@@ -1,7 +1,9 @@
 //! Speed ratios against the peers, each taken in one run of this machine.
 
+mod convert;
 mod quantize;
 mod run;
 
+pub(crate) use convert::run as convert;
 pub(crate) use quantize::run as quantize;
 pub(crate) use run::run;
