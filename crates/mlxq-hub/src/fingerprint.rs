@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
@@ -25,8 +26,9 @@ pub struct Fingerprint {
 /// # Errors
 /// When a file cannot be read.
 pub fn fingerprint(dir: &Path) -> Result<Fingerprint, HubError> {
-    let mut files = BTreeMap::new();
-    collect(dir, "", &mut files)?;
+    let mut paths = Vec::new();
+    collect(dir, "", &mut paths)?;
+    let files = hash_all(paths)?;
     let mut all = Sha256::new();
     for (name, hash) in &files {
         all.update(format!("{name}\0{hash}\n"));
@@ -34,16 +36,36 @@ pub fn fingerprint(dir: &Path) -> Result<Fingerprint, HubError> {
     Ok(Fingerprint { sha256: hex(&all.finalize()), files })
 }
 
-fn collect(dir: &Path, prefix: &str, files: &mut BTreeMap<String, String>) -> Result<(), HubError> {
+/// Hashes files, given with their names, one on each core at a time.
+fn hash_all(paths: Vec<(String, PathBuf)>) -> Result<BTreeMap<String, String>, HubError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len());
+    let queue = Mutex::new(paths);
+    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+    let work = || {
+        let hashed = |(name, path): (String, PathBuf)| Ok((name, hash_file(&path)?));
+        std::iter::from_fn(next).map(hashed).collect::<Result<Vec<_>, HubError>>()
+    };
+    let hashed: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let mut files = BTreeMap::new();
+    for part in hashed {
+        files.extend(part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+    }
+    Ok(files)
+}
+
+fn collect(dir: &Path, prefix: &str, paths: &mut Vec<(String, PathBuf)>) -> Result<(), HubError> {
     let failed = |source| HubError::Read { path: dir.to_owned(), source };
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let full = format!("{prefix}{name}");
         if path.is_file() && decides(name, prefix) {
-            files.insert(full, hash_file(&path)?);
+            paths.push((full, path));
         } else if path.is_dir() && prefix.is_empty() && !name.starts_with('.') {
-            collect(&path, &format!("{name}/"), files)?;
+            collect(&path, &format!("{name}/"), paths)?;
         }
     }
     Ok(())
