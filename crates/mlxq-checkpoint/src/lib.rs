@@ -26,4 +26,4 @@ pub use dequantized::Dequantized;
 pub use error::CheckpointError;
 pub use read::Safetensors;
 pub use stream::{Progress, Watch};
-pub use write::SHARD_BYTES;
+pub use write::{SHARD_BYTES, recover};

@@ -2,6 +2,12 @@
 
 mod bad_input;
 mod convert;
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(unix)]
+mod kill;
+#[cfg(unix)]
+mod llama;
 mod predict;
 mod run;
 
