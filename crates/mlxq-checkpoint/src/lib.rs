@@ -32,4 +32,4 @@ pub use error::{CheckpointError, shown};
 pub use inspect::{Comparison, Deviation, Inspection};
 pub use read::{Safetensors, TorchFile};
 pub use stream::{Progress, Watch};
-pub use write::SHARD_BYTES;
+pub use write::{SHARD_BYTES, recover};

@@ -99,7 +99,7 @@ pub fn already_converted(dir: &Path) -> Result<Option<Map<String, Value>>, Check
     Ok(Some(metadata))
 }
 
-/// Every file under `dir` with its size.
+/// Every file under `dir` with its size, but for the metadata.
 pub(super) fn sizes(dir: &Path) -> Result<Map<String, Value>, CheckpointError> {
     fn walk(
         dir: &Path,
@@ -120,6 +120,8 @@ pub(super) fn sizes(dir: &Path) -> Result<Map<String, Value>, CheckpointError> {
     }
     let mut all = Map::new();
     walk(dir, "", &mut all)?;
+    // An attempt that was killed at its end leaves one, which is going to be written again.
+    all.remove(crate::write::MARKER);
     all.sort_keys();
     Ok(all)
 }

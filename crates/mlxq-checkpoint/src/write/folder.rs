@@ -108,9 +108,27 @@ impl Drop for StagedFolder {
         let lost = self.root.join("old").exists() && !self.target.exists();
         if !self.keep && !lost {
             // What cannot be removed is found, and removed or used, by the next attempt.
-            let _ = std::fs::remove_dir_all(&self.root);
+            let _ = discard(&self.root);
         }
     }
+}
+
+/// Ends what a killed process left half done at `target`: a replacement that was cut off is undone, and
+/// what was only to be removed is removed. An attempt that can be continued stays, and so does one at
+/// work.
+///
+/// # Errors
+/// When the earlier folder cannot be put back or the rest not removed.
+pub fn recover(target: &Path) -> Result<(), CheckpointError> {
+    let root = partial(target)?;
+    if !root.join("lock").is_file() {
+        // An empty one was being removed; another's, which is full, this leaves alone.
+        let _ = std::fs::remove_dir(&root);
+        return Ok(());
+    }
+    let Ok(_lock) = lock(&root) else { return Ok(()) };
+    put_back(&root, target)?;
+    if root.join("new").exists() { Ok(()) } else { discard(&root) }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -148,7 +166,9 @@ fn check_target(target: &Path, replace: bool) -> Result<(), CheckpointError> {
 /// Makes the folder `root` if there is none and locks it for this process.
 fn lock(root: &Path) -> Result<File, CheckpointError> {
     let path = root.join("lock");
-    if root.symlink_metadata().is_ok() && !path.is_file() {
+    // A process killed between its first steps, or its last, leaves an empty folder.
+    let empty = || std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
+    if root.symlink_metadata().is_ok() && !path.is_file() && !empty() {
         return Err(refuse(root, "stands in the way and was not made by mlxq"));
     }
     std::fs::create_dir_all(root).map_err(CheckpointError::io(root))?;
@@ -183,7 +203,13 @@ fn put_back(root: &Path, target: &Path) -> Result<(), CheckpointError> {
     })
 }
 
-/// Removes what an attempt with another key has left.
+/// Removes a staging folder, its lock last: without it, the rest would be taken for another's.
+fn discard(root: &Path) -> Result<(), CheckpointError> {
+    clear(root)?;
+    std::fs::remove_dir_all(root).map_err(CheckpointError::io(root))
+}
+
+/// Removes everything but the lock.
 fn clear(root: &Path) -> Result<(), CheckpointError> {
     for entry in std::fs::read_dir(root).map_err(CheckpointError::io(root))? {
         let path = entry.map_err(CheckpointError::io(root))?.path();
@@ -309,6 +335,28 @@ mod tests {
         std::fs::write(dir.path().join(".model.partial/old").join(MARKER), "old").expect("written");
         drop(StagedFolder::create(&target, true, "key").expect("staged"));
         assert_eq!(std::fs::read(target.join(MARKER)).expect("put back"), b"old");
+    }
+
+    #[test]
+    fn what_a_killed_process_was_removing_goes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let target = dir.path().join("model");
+        std::fs::create_dir_all(target.join("x")).expect("made");
+        let partial = dir.path().join(".model.partial");
+        for leftover in [&["old/x", "lock"][..], &["lock"], &[]] {
+            std::fs::create_dir_all(&partial).expect("made");
+            leftover.iter().for_each(|name| {
+                let path = partial.join(name);
+                std::fs::create_dir_all(super::parent(&path)).expect("made");
+                std::fs::write(path, "").expect("written");
+            });
+            recover(&target).expect("recovered");
+            assert!(target.join("x").exists() && !partial.exists(), "{leftover:?}");
+        }
+        std::fs::create_dir_all(&partial).expect("made");
+        std::fs::remove_dir_all(&target).expect("removed");
+        drop(StagedFolder::create(&target, false, "key").expect("an empty one is no obstacle"));
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod side;
 
 pub(crate) use card::model_card;
 pub(crate) use config::{ConfigContext, converted_config, index, pretty};
+pub use folder::recover;
 pub(crate) use folder::{MARKER, StagedFolder};
 pub(crate) use journal::Journal;
 pub(crate) use pooling::pooling_mode;

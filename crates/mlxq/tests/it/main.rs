@@ -2,10 +2,16 @@
 
 mod bad_input;
 mod convert;
+#[cfg(target_os = "linux")]
+mod disk;
 #[path = "../../../mlxq-checkpoint/tests/forge/mod.rs"]
 mod forge;
 mod hostile;
 mod inspect;
+#[cfg(unix)]
+mod kill;
+#[cfg(unix)]
+mod llama;
 mod predict;
 mod progress;
 mod run;

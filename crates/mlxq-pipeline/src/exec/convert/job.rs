@@ -6,7 +6,7 @@ use std::path::Path;
 use mlxq_checkpoint::layout::ASSUMED_TIED;
 use mlxq_checkpoint::{
     Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Prospect, Purpose,
-    SHARD_BYTES, Task, already_converted, convert, source_stamp,
+    SHARD_BYTES, Task, already_converted, convert, recover, source_stamp,
 };
 use mlxq_models::{Config as ModelSettings, KNOWN_TYPES};
 use serde_json::{Map, Value, json};
@@ -68,8 +68,10 @@ impl Job<'_> {
         Ok(self.request(&checkpoint)?.prospect()?)
     }
 
-    /// What stands at the target, recognised by settings and by the source's content.
+    /// What stands at the target, recognised by settings and by the source's content, once what a
+    /// killed process left there half done is ended.
     pub(super) fn existing(&self) -> Result<Existing, PipelineError> {
+        recover(self.target)?;
         let Some(found) = already_converted(self.target)? else { return Ok(Existing::Nothing) };
         let checkpoint = Checkpoint::open(self.source)?;
         let request = self.request(&checkpoint)?;
