@@ -85,15 +85,20 @@ def logits(folder):
     return output
 
 
-def differences(ours, theirs, source):
-    """What distinguishes our folder from mlx_lm's, all that is not allowed; empty if nothing does."""
+def differences_in_files(ours, theirs, source):
+    """What distinguishes the files of our folder from mlx_lm's, all that is not allowed."""
     own, other = folders.tensors(ours), folders.tensors(theirs)
     found = folders.of_tensors(own, other)
     config = folders.read(ours / "config.json")
     found += folders.of_objects("config", config, expected_config(folders.read(theirs / "config.json"), other))
     found += [f"config: {key} is missing" for key in legacy_keys(config)]
     found += folders.of_index(ours, folders.read(theirs / "model.safetensors.index.json")["metadata"])
-    found += folders.of_files(ours, source, TOKENIZER)
+    return found + folders.of_files(ours, source, TOKENIZER)
+
+
+def differences(ours, theirs, source):
+    """The same, and of what mlx_lm computes with the two; empty if there are none."""
+    found = differences_in_files(ours, theirs, source)
     if not found:
         a, b = logits(ours), logits(theirs)
         if a.dtype != b.dtype or not mx.array_equal(a.view(mx.uint8), b.view(mx.uint8)):

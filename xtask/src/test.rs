@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::process::{command, say, watch};
-use crate::{model, peers, places, quickstart, tidy};
+use crate::{model, peers, places, quickstart, smollm2, tidy};
 
 /// How a part ended.
 #[derive(Default)]
@@ -120,8 +120,10 @@ fn cargo_tests(mut command: Command) -> Result<Outcome> {
 
 fn peer_tests() -> Result<Outcome> {
     let python = peers::python()?;
-    let folder = places::cache()?.join("models/all-MiniLM-L6-v2");
-    model::ensure(&folder)?;
+    let models = places::cache()?.join("models");
+    let (minilm, decoder) = (models.join("all-MiniLM-L6-v2"), models.join("SmolLM2-135M-Instruct"));
+    model::ensure(&minilm)?;
+    smollm2::ensure(&decoder)?;
     let mut pytest =
         command(python, ["-m", "pytest", "--quiet", "-rs", "--color=no", "peers/tests"]);
     pytest
@@ -130,7 +132,8 @@ fn peer_tests() -> Result<Outcome> {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HF_HUB_OFFLINE", "1")
         .env("MLXQ", quickstart::release_build()?)
-        .env("MLXQ_MINILM", folder);
+        .env("MLXQ_MINILM", minilm)
+        .env("MLXQ_SMOLLM2", decoder);
     if let Some(shared) = places::shared() {
         pytest.env("MLXQ_SHARED", shared);
     }
