@@ -5,7 +5,8 @@ mod space;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use mlxq_kernels::float::Float;
 use serde_json::{Map, Value};
@@ -287,10 +288,13 @@ fn write_weights(
         journal: staged.journal(),
         allow_non_finite: request.allow_non_finite,
     };
-    let (streamed, identity) = std::thread::scope(|scope| {
+    let (streamed, identity, flushed) = std::thread::scope(|scope| {
         let identity = request.identity.map(|identity| scope.spawn(identity));
+        let (end, ended) = mpsc::channel();
+        let flushing = scope.spawn(|| flush_meanwhile(&writers, ended));
         let streamed = stream.run(watch);
-        (streamed, identity.map(|identity| identity.join()))
+        drop::<mpsc::Sender<Never>>(end);
+        (streamed, identity.map(|identity| identity.join()), flushing.join())
     });
     let non_finite = match streamed {
         Err(CheckpointError::Interrupted) => {
@@ -304,6 +308,7 @@ fn write_weights(
         Some(Ok(found)) => found.map_err(CheckpointError::io(request.checkpoint.dir()))?,
         Some(Err(panic)) => std::panic::resume_unwind(panic),
     };
+    flushed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let start = Instant::now();
     writers.iter().try_for_each(ShardWriter::sync)?;
     let flush_seconds = start.elapsed().as_secs_f64();
@@ -311,6 +316,25 @@ fn write_weights(
     let Arrangement { dropped, unknown, .. } = arrangement;
     let prospect = Prospect { plan, dropped, unknown, folder_bytes };
     Ok((prospect, staged, files, Written { non_finite, identity, flush_seconds }))
+}
+
+/// What is never sent.
+#[derive(PartialEq)]
+enum Never {}
+
+/// How long written blocks lie in memory before the disk is asked to take them.
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
+
+/// Flushes what is written now and then, so that little is left for the end, until the other side of
+/// the channel is dropped.
+fn flush_meanwhile(
+    writers: &[ShardWriter],
+    ended: mpsc::Receiver<Never>,
+) -> Result<(), CheckpointError> {
+    while ended.recv_timeout(FLUSH_EVERY) == Err(RecvTimeoutError::Timeout) {
+        writers.iter().try_for_each(ShardWriter::sync)?;
+    }
+    Ok(())
 }
 
 fn refuse_source(request: &ConvertRequest) -> Result<(), CheckpointError> {
