@@ -90,7 +90,7 @@ MAKERS = [dict, ordered, transposed, shared, columns, parameters, tied, with_buf
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64], ids=str)
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_a_state_dict_gives_the_bytes_of_safetensors(tmp_path, make, dtype, legacy):
     tensors = state(dtype)

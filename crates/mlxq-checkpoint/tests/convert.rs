@@ -1,12 +1,12 @@
 //! Whole conversions of small folders, through the public interface.
 
 use std::fs;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use mlxq_checkpoint::layout::{Layout, Module, Rule};
 use mlxq_checkpoint::recipe::Recipe;
-use mlxq_checkpoint::tensor::{Dtype, TensorInfo, TensorSource};
+use mlxq_checkpoint::tensor::{Dtype, TensorSource};
 use mlxq_checkpoint::{
     Checkpoint, CheckpointError, ConvertRequest, Converted, Progress, Purpose, Task, Watch,
     already_converted, convert,
@@ -15,28 +15,6 @@ use mlxq_kernels::float::Float;
 use mlxq_kernels::quant::{Format, Packed, Scales};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-
-const EMBEDDINGS: &[Module] = &[
-    Module::embedding("embeddings.word_embeddings"),
-    Module::embedding("embeddings.position_embeddings"),
-    Module::embedding("embeddings.token_type_embeddings"),
-    Module::norm("embeddings.LayerNorm").with_bias(),
-];
-
-const LAYERS: &[Module] = &[
-    Module::linear("encoder.layer.{i}.attention.self.query").with_bias(),
-    Module::linear("encoder.layer.{i}.attention.self.key").with_bias(),
-    Module::linear("encoder.layer.{i}.attention.self.value").with_bias(),
-    Module::linear("encoder.layer.{i}.attention.output.dense").with_bias(),
-    Module::norm("encoder.layer.{i}.attention.output.LayerNorm").with_bias(),
-    Module::linear("encoder.layer.{i}.intermediate.dense").with_bias(),
-    Module::linear("encoder.layer.{i}.output.dense").with_bias(),
-    Module::norm("encoder.layer.{i}.output.LayerNorm").with_bias(),
-    Module::head("pooler.dense").optional(),
-];
-
-const BERT: Layout =
-    Layout { base: &[EMBEDDINGS, LAYERS], ..Layout::encoder("BertModel", "bert.") };
 
 /// One layer, in the names of a task checkpoint of 2018.
 const TOY: Layout = Layout {
@@ -410,72 +388,4 @@ fn places_and_sources_that_cannot_be_are_refused() {
     }
     let error = again.convert().expect_err("refused").to_string();
     assert!(error.contains("quantized already"), "{error}");
-}
-
-/// The tensors of all-MiniLM-L6-v2 by its configuration: 6 layers of 384 and 1536.
-struct MiniLm(Vec<TensorInfo>);
-
-impl MiniLm {
-    fn new() -> Self {
-        let mut tensors = Vec::new();
-        let mut add = |name: String, shape: &[usize]| {
-            tensors.push(TensorInfo { name, dtype: Dtype::F32, shape: shape.to_vec() });
-        };
-        let (hidden, inner) = (384, 1536);
-        for (table, rows) in [("word", 30522), ("position", 512), ("token_type", 2)] {
-            add(format!("embeddings.{table}_embeddings.weight"), &[rows, hidden]);
-        }
-        let mut modules = vec![("embeddings.LayerNorm".to_owned(), vec![hidden])];
-        for layer in (0..6).map(|i| format!("encoder.layer.{i}")) {
-            for name in ["self.query", "self.key", "self.value", "output.dense"] {
-                modules.push((format!("{layer}.attention.{name}"), vec![hidden, hidden]));
-            }
-            modules.push((format!("{layer}.attention.output.LayerNorm"), vec![hidden]));
-            modules.push((format!("{layer}.intermediate.dense"), vec![inner, hidden]));
-            modules.push((format!("{layer}.output.dense"), vec![hidden, inner]));
-            modules.push((format!("{layer}.output.LayerNorm"), vec![hidden]));
-        }
-        modules.push(("pooler.dense".to_owned(), vec![hidden, hidden]));
-        for (module, shape) in modules {
-            add(format!("{module}.weight"), &shape);
-            add(format!("{module}.bias"), &shape[..1]);
-        }
-        Self(tensors)
-    }
-}
-
-impl TensorSource for MiniLm {
-    fn tensors(&self) -> &[TensorInfo] {
-        &self.0
-    }
-
-    fn read_part(
-        &self,
-        name: &str,
-        _: Range<usize>,
-        _: &mut Vec<u8>,
-    ) -> Result<(), CheckpointError> {
-        Err(CheckpointError::missing_tensor(name))
-    }
-}
-
-/// By hand, from transformers' counts of this model: 22,713,216 parameters, of them 10,764,288 in
-/// linear layers, 11,917,824 in tables and 31,104 others. The pooler's 384 x 384 stay in float. With
-/// 16-bit scales a packed weight takes 8.5 bits; everything packed would be 24,161,952 bytes, which
-/// is the 23.0 MiB known for this model.
-#[test]
-fn the_plan_of_a_known_model_has_the_known_size() {
-    let source = MiniLm::new();
-    assert_eq!(source.0.len(), 103);
-    let config = json!({"num_hidden_layers": 6});
-    let config = config.as_object().expect("an object");
-    let found = BERT.arrange(&source, config, Purpose::Embedding).expect("complete");
-    let format = Format::new("affine", None, None).expect("a format");
-    let plan = Recipe::uniform(format, None).plan(Some(&BERT), config, &found).expect("a plan");
-    let pooler = 384 * 384;
-    assert_eq!(plan.parameters(), 22_713_216);
-    assert_eq!(plan.quantized_parameters(), 10_764_288 + 11_917_824 - pooler);
-    let everything = (10_764_288 + 11_917_824) * 17 / 16 + 31_104 * 2;
-    assert_eq!(everything, 24_161_952);
-    assert_eq!(plan.tensor_bytes(), everything - pooler * 17 / 16 + pooler * 2);
 }

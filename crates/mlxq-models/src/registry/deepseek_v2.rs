@@ -3,10 +3,12 @@
 use mlxq_checkpoint::layout::{Key, KeyValue, Layout, Module, Rule};
 
 use super::llama::{DROP_INV_FREQ, NORMS};
+use super::qwen3_moe::DENSE_OR_EXPERTS;
 
 pub(super) const LAYOUT: Layout = Layout {
     base: &[
         NORMS,
+        DENSE_OR_EXPERTS,
         &[
             Module::embedding("model.embed_tokens"),
             // Queries are projected at once, or through a narrow layer.
@@ -18,14 +20,7 @@ pub(super) const LAYOUT: Layout = Layout {
             Module::norm("model.layers.{i}.self_attn.kv_a_layernorm"),
             Module::linear("model.layers.{i}.self_attn.kv_b_proj"),
             Module::linear("model.layers.{i}.self_attn.o_proj"),
-            // The first layers are dense.
-            Module::linear("model.layers.{i}.mlp.gate_proj").side("mlp", 0),
-            Module::linear("model.layers.{i}.mlp.up_proj").side("mlp", 0),
-            Module::linear("model.layers.{i}.mlp.down_proj").side("mlp", 0),
             Module::raw("model.layers.{i}.mlp.gate").side("mlp", 1),
-            Module::experts("model.layers.{i}.mlp.switch_mlp.gate_proj").side("mlp", 1),
-            Module::experts("model.layers.{i}.mlp.switch_mlp.up_proj").side("mlp", 1),
-            Module::experts("model.layers.{i}.mlp.switch_mlp.down_proj").side("mlp", 1),
             Module::linear("model.layers.{i}.mlp.shared_experts.gate_proj").optional(),
             Module::linear("model.layers.{i}.mlp.shared_experts.up_proj").optional(),
             Module::linear("model.layers.{i}.mlp.shared_experts.down_proj").optional(),

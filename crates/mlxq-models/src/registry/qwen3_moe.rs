@@ -5,21 +5,23 @@ use mlxq_checkpoint::layout::{Fixed, Key, Layout, Module, Rule};
 use super::llama::{CORE, DROP_INV_FREQ, NORMS, OWN_HEAD, QK_NORMS};
 use super::qwen2_moe::STACK;
 
+/// Layers that are dense or have experts; the router is the type's own matter.
+pub(super) const DENSE_OR_EXPERTS: &[Module] = &[
+    Module::linear("model.layers.{i}.mlp.gate_proj").side("mlp", 0),
+    Module::linear("model.layers.{i}.mlp.up_proj").side("mlp", 0),
+    Module::linear("model.layers.{i}.mlp.down_proj").side("mlp", 0),
+    Module::experts("model.layers.{i}.mlp.switch_mlp.gate_proj").side("mlp", 1),
+    Module::experts("model.layers.{i}.mlp.switch_mlp.up_proj").side("mlp", 1),
+    Module::experts("model.layers.{i}.mlp.switch_mlp.down_proj").side("mlp", 1),
+];
+
 pub(super) const LAYOUT: Layout = Layout {
     base: &[
         CORE,
         NORMS,
         QK_NORMS,
-        &[
-            // `mlp_only_layers` are dense.
-            Module::linear("model.layers.{i}.mlp.gate_proj").side("mlp", 0),
-            Module::linear("model.layers.{i}.mlp.up_proj").side("mlp", 0),
-            Module::linear("model.layers.{i}.mlp.down_proj").side("mlp", 0),
-            Module::linear("model.layers.{i}.mlp.gate").side("mlp", 1),
-            Module::experts("model.layers.{i}.mlp.switch_mlp.gate_proj").side("mlp", 1),
-            Module::experts("model.layers.{i}.mlp.switch_mlp.up_proj").side("mlp", 1),
-            Module::experts("model.layers.{i}.mlp.switch_mlp.down_proj").side("mlp", 1),
-        ],
+        DENSE_OR_EXPERTS,
+        &[Module::linear("model.layers.{i}.mlp.gate").side("mlp", 1)],
         OWN_HEAD,
     ],
     rules: &[

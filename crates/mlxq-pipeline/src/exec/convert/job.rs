@@ -219,6 +219,9 @@ impl Job<'_> {
         reporter: &dyn Reporter,
     ) -> Result<(), PipelineError> {
         let checkpoint = Checkpoint::open(self.source)?;
+        for note in checkpoint.notes() {
+            reporter.warning(&format!("`{}`: {note}", self.name));
+        }
         if mlxq_models::layout(checkpoint.model_type()).is_none() {
             reporter.warning(&format!(
                 "`{}`: model type `{}` has no layout of its own; names stay as they are, and every \
