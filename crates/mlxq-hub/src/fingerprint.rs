@@ -91,7 +91,7 @@ pub fn hash_file(path: &Path) -> Result<String, HubError> {
     let failed = |source| HubError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; 1 << 17];
     loop {
         match file.read(&mut buffer).map_err(failed)? {
             0 => return Ok(hex(&hash.finalize())),
