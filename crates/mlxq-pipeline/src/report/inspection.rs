@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use comfy_table::CellAlignment::{self, Left, Right};
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use mlxq_checkpoint::Deviation;
 
 use crate::record::{Inspected, Row, Total, bits_per_weight};
@@ -184,6 +184,13 @@ impl Inspected {
         for ((_, alignment, _), column) in columns.iter().zip(table.column_iter_mut()) {
             column.set_cell_alignment(*alignment);
             column.set_padding(PADDING);
+        }
+        if let Some(names) = table.column_mut(0) {
+            // Names are cut at their dots, and nowhere else for want of room.
+            let parts = lines.iter().flat_map(|line| line.name.lines());
+            let longest = parts.map(|part| part.chars().count()).max().unwrap_or(0);
+            let width = longest.min(NAME) as u16 + PADDING.1;
+            names.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
         }
         table.trim_fmt() + "\n"
     }
