@@ -151,6 +151,31 @@ def test_transformers_loads_what_was_dequantized(checkpoint, tmp_path, kind, nam
     assert close(transformers_logits(tmp_path / "ours"), np.array(logits(quantized)))
 
 
+def test_numbers_that_are_not_finite(checkpoint, tmp_path):
+    """Refused with their place, or converted as mlx does, which says nothing of them."""
+    made, _ = checkpoint("llama", "tied")
+    source = shutil.copytree(made, tmp_path / "source")
+    name, file = "model.layers.0.mlp.up_proj.weight", source / "model.safetensors"
+    tensors = load_file(file)
+    weight = tensors[name]
+    weight[1, 2], weight[3, 40], weight[3, 41] = torch.nan, torch.inf, -torch.inf
+    save_file(tensors, file, {"format": "pt"})
+    plain = ["convert", "--hf-path", source, "--mlx-path", tmp_path / "ours", "--q-group-size", 32]
+    mlxq(*plain, codes=[3])
+    mlxq(*plain, "--allow-non-finite")
+    theirs = convert(source, tmp_path / "theirs", quantize=True, q_bits=8, q_group_size=32)
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (tmp_path / "ours", theirs))
+    assert set(ours) == set(theirs)
+    for part, tensor in ours.items():
+        if tensor.is_floating_point():
+            # The bits of a NaN are the processor's; all else is compared to the bit.
+            lost = torch.isnan(tensor)
+            assert torch.equal(lost, torch.isnan(theirs[part])), part
+            tensor[lost], theirs[part][lost] = 0, 0
+        assert tensor.dtype == theirs[part].dtype
+        assert torch.equal(tensor.view(torch.uint8), theirs[part].view(torch.uint8)), part
+
+
 def flip_a_bit(folder):
     file = folder / "model.safetensors"
     raw = bytearray(file.read_bytes())

@@ -5,7 +5,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import torch
-from conftest import mlxq
+from conftest import ROOT, mlxq
 from tiny import build
 from tiny.encoders import BASE_CLASSES, PREFIXES, VARIANTS
 
@@ -225,3 +225,19 @@ def test_mlx_embeddings_classifies_as_transformers_does(checkpoint, tmp_path):
     with torch.inference_mode():
         expected_scores = model(torch.tensor(IDS)).logits[0].softmax(0).numpy()
     assert np.abs(np.array(output.astype(mx.float32))[0] - expected_scores).max() < 0.02
+
+
+@pytest.mark.parametrize("name", ["tiny-bert-embed", "tiny-bert-classify"])
+def test_transformers_loads_what_was_dequantized(tmp_path, name):
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    source, quantized, floats = ROOT / "fixtures" / name, tmp_path / "quantized", tmp_path / "floats"
+    mlxq("convert", "--hf-path", source, "--mlx-path", quantized)
+    mlxq("convert", "-d", "--hf-path", quantized, "--mlx-path", floats)
+    kind = AutoModel if name.endswith("embed") else AutoModelForSequenceClassification
+    original = kind.from_pretrained(source, dtype=torch.float32).state_dict()
+    restored, report = kind.from_pretrained(floats, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    for path, weight in restored.state_dict().items():
+        # Half a step of 8 bits, of a group whose range is at most twice the largest weight.
+        assert (weight - original[path]).abs().max() <= 0.01 * original[path].abs().max(), path
