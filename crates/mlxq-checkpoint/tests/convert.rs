@@ -348,6 +348,22 @@ fn an_interrupted_conversion_is_continued() {
 }
 
 #[test]
+fn a_source_that_changes_meanwhile_is_refused() {
+    let toy = Toy::new(&tensors());
+    let path = toy.source().join("model.safetensors");
+    let mut change = |progress: Progress| {
+        if progress.done == progress.total {
+            let file = fs::File::options().append(true).open(&path).expect("the weights");
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("an earlier time");
+        }
+        ControlFlow::Continue(())
+    };
+    let error = toy.convert_watched(&toy.target(), None, &mut change).expect_err("refused");
+    assert!(error.to_string().contains("has changed while"), "{error}");
+    assert_eq!(toy.results(), [""; 0]);
+}
+
+#[test]
 fn a_failed_replacement_leaves_the_earlier_folder() {
     let mut all = tensors();
     let toy = Toy::new(&all);

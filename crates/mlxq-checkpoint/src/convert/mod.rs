@@ -251,6 +251,10 @@ pub fn convert(request: ConvertRequest, watch: &mut Watch) -> Result<Converted, 
     };
     converted.metadata.extend(written.identity);
     metadata::complete(&mut converted, &request, sizes)?;
+    if metadata::attempt_key(&request)? != written.key {
+        let reason = "has changed while it was converted";
+        return Err(CheckpointError::file(request.checkpoint.dir(), reason));
+    }
     let text = pretty(&Value::Object(converted.metadata.clone()));
     staged.write(crate::write::MARKER, &text)?;
     staged.publish()?;
@@ -259,6 +263,8 @@ pub fn convert(request: ConvertRequest, watch: &mut Watch) -> Result<Converted, 
 
 /// What came out of writing the weights.
 struct Written {
+    /// What the source and the settings were at the start.
+    key: String,
     non_finite: BTreeSet<String>,
     identity: Map<String, Value>,
     flush_seconds: f64,
@@ -315,7 +321,7 @@ fn write_weights(
     drop(tensors);
     let Arrangement { dropped, unknown, .. } = arrangement;
     let prospect = Prospect { plan, dropped, unknown, folder_bytes };
-    Ok((prospect, staged, files, Written { non_finite, identity, flush_seconds }))
+    Ok((prospect, staged, files, Written { key, non_finite, identity, flush_seconds }))
 }
 
 /// What is never sent.
