@@ -163,6 +163,7 @@ impl TensorSource for Dequantized<'_> {
             return self.source.read_part(name, part, buffer);
         };
         let info = &self.tensors[*place];
+        info.check_part(&part)?;
         let float = info.dtype.float().unwrap_or(Float::BF16);
         let (path, size) = (name.strip_suffix(".weight").unwrap_or(name), format.group_size());
         let first = part.start / float.size() / size * size;

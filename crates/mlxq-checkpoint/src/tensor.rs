@@ -135,6 +135,15 @@ impl TensorInfo {
     pub fn bytes(&self) -> usize {
         self.elements() * self.dtype.size()
     }
+
+    /// Refuses a range of bytes that the tensor does not have.
+    pub(crate) fn check_part(&self, part: &Range<usize>) -> Result<(), CheckpointError> {
+        if part.start <= part.end && part.end <= self.bytes() {
+            return Ok(());
+        }
+        let reason = format!("bytes {part:?} are outside its {}", self.bytes());
+        Err(CheckpointError::tensor(&self.name, reason))
+    }
 }
 
 /// Something that holds named tensors: one file, several shards, or a test's memory.

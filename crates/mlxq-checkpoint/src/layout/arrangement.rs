@@ -181,10 +181,7 @@ impl TensorSource for ArrangedTensors<'_> {
     ) -> Result<(), CheckpointError> {
         let place = *self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
         let info = &self.tensors[place];
-        if part.start > part.end || part.end > info.bytes() {
-            let reason = format!("bytes {part:?} are outside its {}", info.bytes());
-            return Err(CheckpointError::tensor(name, reason));
-        }
+        info.check_part(&part)?;
         buffer.clear();
         let row = info.columns() * info.dtype.size();
         let mut at = 0;

@@ -91,10 +91,7 @@ impl TensorSource for Safetensors {
     ) -> Result<(), CheckpointError> {
         let (place, range) =
             self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
-        if part.start > part.end || part.end > range.len() {
-            let reason = format!("bytes {part:?} are outside its {}", range.len());
-            return Err(CheckpointError::tensor(name, reason));
-        }
+        self.tensors[*place].check_part(&part)?;
         buffer.clear();
         buffer.resize(part.len(), 0);
         let offset = (range.start + part.start) as u64;

@@ -170,10 +170,7 @@ impl TensorSource for TorchFile {
     ) -> Result<(), CheckpointError> {
         let place = *self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
         let (info, view) = (&self.tensors[place], &self.views[place]);
-        if part.start > part.end || part.end > info.bytes() {
-            let reason = format!("bytes {part:?} are outside its {}", info.bytes());
-            return Err(CheckpointError::tensor(name, reason));
-        }
+        info.check_part(&part)?;
         let stored = &self.storages[view.storage];
         stored.check(&self.input)?;
         // Whole elements are read; what was not asked of the first and last is cut off.
