@@ -1,21 +1,23 @@
 //! The content identity of a model folder.
+//!
+//! It is made of BLAKE3, which is several times as fast as SHA-256: a conversion finds it out beside its
+//! own work, and a finished one is recognised by it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use crate::HubError;
 
-/// SHA-256 of the files that decide what a folder predicts.
+/// BLAKE3 of the files that decide what a folder predicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Hash of all the names and hashes below, in hexadecimal.
-    pub sha256: String,
+    pub blake3: String,
     /// File name → its hash, in hexadecimal.
     pub files: BTreeMap<String, String>,
 }
@@ -29,11 +31,11 @@ pub fn fingerprint(dir: &Path) -> Result<Fingerprint, HubError> {
     let mut paths = Vec::new();
     collect(dir, "", &mut paths)?;
     let files = hash_all(paths)?;
-    let mut all = Sha256::new();
+    let mut all = Hasher::new();
     for (name, hash) in &files {
-        all.update(format!("{name}\0{hash}\n"));
+        all.update(format!("{name}\0{hash}\n").as_bytes());
     }
-    Ok(Fingerprint { sha256: hex(&all.finalize()), files })
+    Ok(Fingerprint { blake3: all.finalize().to_string(), files })
 }
 
 /// Hashes files, given with their names, one on each core at a time.
@@ -83,57 +85,41 @@ fn decides(name: &str, prefix: &str) -> bool {
     }
 }
 
-/// SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn hash_file(path: &Path) -> Result<String, HubError> {
+/// BLAKE3 of a file, in hexadecimal.
+fn hash_file(path: &Path) -> Result<String, HubError> {
     let failed = |source| HubError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     let mut buffer = vec![0; 1 << 17];
     loop {
         match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(hash.finalize().to_string()),
             count => hash.update(&buffer[..count]),
-        }
+        };
     }
-}
-
-/// SHA-256 of `bytes`, in hexadecimal.
-pub fn hash_bytes(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// SHA-256 of "abc" from FIPS 180-4, appendix B.1.
+    /// BLAKE3 of nothing, from the test vectors of its authors.
     #[test]
     fn a_folder_is_what_its_files_are() {
         let dir = tempfile::tempdir().expect("a folder");
         let write =
             |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect(name);
-        write("config.json", "abc");
+        write("config.json", "");
         write("notes.txt", "1");
         let first = fingerprint(dir.path()).expect("a fingerprint");
         assert_eq!(
             first.files["config.json"],
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
         );
         write("notes.txt", "2");
         write("conversion_metadata.json", "{}");
         assert_eq!(fingerprint(dir.path()).expect("a fingerprint"), first);
         write("model.safetensors", "");
-        assert_ne!(fingerprint(dir.path()).expect("a fingerprint").sha256, first.sha256);
+        assert_ne!(fingerprint(dir.path()).expect("a fingerprint").blake3, first.blake3);
     }
 }

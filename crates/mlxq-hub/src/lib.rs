@@ -5,11 +5,13 @@
 
 mod error;
 mod fingerprint;
+mod sha256;
 
 use std::path::{Path, PathBuf};
 
 pub use error::HubError;
-pub use fingerprint::{Fingerprint, fingerprint, hash_bytes, hash_file};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use sha256::{hash_bytes, hash_file};
 
 /// What the user named.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -90,7 +90,7 @@ impl<'a> Inputs<'a> {
             data,
             references,
             rows,
-            fingerprint: mlxq_hub::fingerprint(&source)?.sha256,
+            fingerprint: mlxq_hub::fingerprint(&source)?.blake3,
             target: target_of(model, &settings.output_dir),
             source,
             dataset,

@@ -50,10 +50,10 @@ pub(super) fn details(
             "bootstrap_resamples": judge::RESAMPLES,
             "seed": judge::SEED,
         },
-        "original": {"path": inputs.source, "sha256": inputs.fingerprint},
+        "original": {"path": inputs.source, "blake3": inputs.fingerprint},
         "converted": {
             "path": inputs.target,
-            "sha256": mlxq_hub::fingerprint(&inputs.target)?.sha256,
+            "blake3": mlxq_hub::fingerprint(&inputs.target)?.blake3,
         },
         "machine": machine(),
         "mlxq_version": env!("CARGO_PKG_VERSION"),

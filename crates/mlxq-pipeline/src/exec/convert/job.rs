@@ -80,8 +80,8 @@ impl Job<'_> {
             return Ok(Existing::Different(differences(found.get("settings"), &settings)));
         }
         let same = found.get("source_stamp") == Some(&source_stamp(&checkpoint)?)
-            || found.get("source_sha256")
-                == Some(&mlxq_hub::fingerprint(self.source)?.sha256.into());
+            || found.get("source_blake3")
+                == Some(&mlxq_hub::fingerprint(self.source)?.blake3.into());
         Ok(match same {
             true => Existing::Same(found),
             false => Existing::Different("its source was another".to_owned()),
@@ -178,7 +178,7 @@ impl Job<'_> {
         let identity = || {
             let found = mlxq_hub::fingerprint(self.source).map_err(std::io::Error::other)?;
             let files = json!(found.files);
-            Ok(object(json!({"source_sha256": found.sha256, "source_files_sha256": files})))
+            Ok(object(json!({"source_blake3": found.blake3, "source_files_blake3": files})))
         };
         let request = ConvertRequest {
             metadata: self.metadata(),
