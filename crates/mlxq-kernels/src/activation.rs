@@ -2,7 +2,7 @@
 
 use crate::isa::multiversion;
 
-/// `e^x`, relative error below 3e-7; 0 below about -87, clamped above 88.
+/// `e^x`, relative error below 3e-7; 0 below about -87, clamped above 88; NaN stays NaN.
 ///
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`; `e^r` by its Taylor series to the eighth term, whose
 /// remainder there is below 6e-9.
@@ -12,8 +12,9 @@ pub(crate) fn exp(x: f32) -> f32 {
     const NEAREST: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let x = if x > -87.0 { x } else { -87.3 };
-    let x = if x < 88.0 { x } else { 88.0 };
+    let vanishes = x < -87.0;
+    let x = if vanishes { -87.3 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + NEAREST;
     let n = shifted - NEAREST;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
@@ -23,7 +24,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     }
     let exponent = (shifted.to_bits().wrapping_sub(NEAREST.to_bits()) as i32 + 127) << 23;
     let value = series * f32::from_bits(exponent as u32);
-    if x > -87.0 { value } else { 0.0 }
+    if vanishes { 0.0 } else { value }
 }
 
 /// The error function by Abramowitz & Stegun 7.1.26: absolute error below 1.5e-7 and rounding.
@@ -74,6 +75,25 @@ multiversion! {
 }
 
 multiversion! {
+    /// `x := clip(gelu(x), -10, 10)`.
+    pub fn gelu_clipped(x: &mut [f32]) {
+        for x in x {
+            let gelu = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
+            *x = gelu.clamp(-10.0, 10.0);
+        }
+    }
+}
+
+multiversion! {
+    /// `x := x sigmoid(1.702 x)`, a fast form of GELU.
+    pub fn quick_gelu(x: &mut [f32]) {
+        for x in x {
+            *x *= sigmoid_of(1.702 * *x);
+        }
+    }
+}
+
+multiversion! {
     /// `x := max(x, 0)`.
     pub fn relu(x: &mut [f32]) {
         for x in x {
@@ -83,10 +103,100 @@ multiversion! {
 }
 
 multiversion! {
+    /// `x := max(x, 0)^2`.
+    pub fn relu_squared(x: &mut [f32]) {
+        for x in x {
+            let positive = if *x < 0.0 { 0.0 } else { *x };
+            *x = positive * positive;
+        }
+    }
+}
+
+multiversion! {
+    /// `x := clip(x, 0, 6)`.
+    pub fn relu6(x: &mut [f32]) {
+        for x in x {
+            *x = x.clamp(0.0, 6.0);
+        }
+    }
+}
+
+multiversion! {
+    /// `x := x`, or `0.01 x` below 0.
+    pub fn leaky_relu(x: &mut [f32]) {
+        for x in x {
+            *x = if *x < 0.0 { 0.01 * *x } else { *x };
+        }
+    }
+}
+
+multiversion! {
+    /// `x := x clip(x + 3, 0, 6) / 6`.
+    pub fn hard_swish(x: &mut [f32]) {
+        for x in x {
+            *x = *x * (*x + 3.0).clamp(0.0, 6.0) / 6.0;
+        }
+    }
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+fn sigmoid_of(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+multiversion! {
+    /// `x := 1 / (1 + e^-x)`.
+    pub fn sigmoid(x: &mut [f32]) {
+        for x in x {
+            *x = sigmoid_of(*x);
+        }
+    }
+}
+
+multiversion! {
     /// `x := x / (1 + e^-x)`, also called swish.
     pub fn silu(x: &mut [f32]) {
         for x in x {
             *x /= 1.0 + exp(-*x);
+        }
+    }
+}
+
+multiversion! {
+    /// `x := (1 + erf((x - 0.707107) / (0.282095 sqrt 2))) / 2` (Ma et al. 2022, MEGA).
+    pub fn laplace(x: &mut [f32]) {
+        // Rounded to six places in the original too.
+        #[expect(clippy::approx_constant)]
+        const MEAN: f32 = 0.707_107;
+        const SPREAD: f32 = 0.282_095 * std::f32::consts::SQRT_2;
+        for x in x {
+            *x = 0.5 * (1.0 + erf((*x - MEAN) / SPREAD));
+        }
+    }
+}
+
+/// `ln(1 + e^x)`, without overflow.
+#[inline(always)]
+fn softplus(x: f32) -> f32 {
+    let positive = if x < 0.0 { 0.0 } else { x };
+    positive + exp(-x.abs()).ln_1p()
+}
+
+multiversion! {
+    /// `x := x tanh(ln(1 + e^x))` (Misra 2019).
+    pub fn mish(x: &mut [f32]) {
+        for x in x {
+            *x *= tanh_of(softplus(*x));
+        }
+    }
+}
+
+multiversion! {
+    /// `x := sqrt(ln(1 + e^x))`.
+    pub fn sqrt_softplus(x: &mut [f32]) {
+        for x in x {
+            *x = softplus(*x).sqrt();
         }
     }
 }
@@ -104,7 +214,9 @@ mod tests {
             assert!((got / want - 1.0).abs() < 3e-7, "exp({x}) = {got}, not {want}");
         }
         assert_eq!(exp(-200.0), 0.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NAN).is_nan());
     }
 
     /// Values of erf to ten digits from Abramowitz & Stegun, table 7.1.
@@ -143,6 +255,23 @@ mod tests {
         }
     }
 
+    /// Values of transformers' `LaplaceActivation` and `ClippedGELUActivation` in f64 (5.23).
+    #[test]
+    fn laplace_and_clipped_gelu_agree_with_transformers() {
+        let mut x = [-3.0, 0.0, 0.5, 0.25, 1.0, 3.0];
+        laplace(&mut x);
+        let want: [f64; 6] =
+            [0.0, 0.006_094_459_6, 0.231_421_148_4, 0.052_573_090_3, 0.850_429_649_3, 1.0];
+        for (got, want) in x.iter().zip(want) {
+            assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
+        }
+        let mut x = [-20.0, -1.0, 3.0, 20.0];
+        gelu_clipped(&mut x);
+        for (got, want) in x.iter().zip([0.0, -0.158_655_253_9, 2.995_950_305_9, 10.0]) {
+            assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
+        }
+    }
+
     /// The oracles are the definitions in f64.
     #[test]
     fn the_others_agree_with_their_definitions() {
@@ -157,6 +286,19 @@ mod tests {
             assert!((apply(tanh) - wide.tanh()).abs() < 2e-7);
             assert!((apply(silu) - wide / (1.0 + (-wide).exp())).abs() < 2e-6);
             assert_eq!(apply(relu), wide.max(0.0));
+            let sigmoid = 1.0 / (1.0 + (-wide).exp());
+            assert!((apply(super::sigmoid) - sigmoid).abs() < 2e-7);
+            let quick = wide / (1.0 + (-1.702 * wide).exp());
+            assert!((apply(quick_gelu) - quick).abs() < 2e-6);
+            assert_eq!(apply(relu6), wide.clamp(0.0, 6.0));
+            assert_eq!(apply(relu_squared), f64::from(x.max(0.0) * x.max(0.0)));
+            let leaky = if wide < 0.0 { 0.01 * wide } else { wide };
+            assert!((apply(leaky_relu) - leaky).abs() < 1e-7);
+            let swish = wide * (wide + 3.0).clamp(0.0, 6.0) / 6.0;
+            assert!((apply(hard_swish) - swish).abs() < 2e-6);
+            let softplus = wide.exp().ln_1p();
+            assert!((apply(mish) - wide * softplus.tanh()).abs() < 2e-6);
+            assert!((apply(sqrt_softplus) - softplus.sqrt()).abs() < 1e-6);
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (wide + 0.044715 * wide.powi(3));
             assert!((apply(gelu_tanh) - 0.5 * wide * (1.0 + inner.tanh())).abs() < 2e-6);
         }

@@ -1,4 +1,4 @@
-//! Sums of slices.
+//! Sums and products of slices.
 
 use crate::isa::multiversion;
 
@@ -28,5 +28,39 @@ multiversion! {
         for x in x {
             *x *= factor;
         }
+    }
+}
+
+multiversion! {
+    /// `x[i] *= y[i]`.
+    pub fn multiply(x: &mut [f32], y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x *= *y;
+        }
+    }
+}
+
+multiversion! {
+    /// `x[r, c] := x[r, c] * weight[c] + bias[c]` for every row `r` of `x [rows, weight.len()]`.
+    pub fn scale_and_shift(x: &mut [f32], weight: &[f32], bias: &[f32]) {
+        for x in x.chunks_exact_mut(weight.len()) {
+            for ((x, weight), bias) in x.iter_mut().zip(weight).zip(bias) {
+                *x = *x * *weight + *bias;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_scaled_and_shifted_alike() {
+        let mut x = [1.0, 2.0, 3.0, 4.0];
+        scale_and_shift(&mut x, &[2.0, 0.5], &[1.0, -1.0]);
+        assert_eq!(x, [3.0, 0.0, 7.0, 1.0]);
+        multiply(&mut x, &[0.5, 1.0, 2.0, 3.0]);
+        assert_eq!(x, [1.5, 0.0, 14.0, 3.0]);
     }
 }

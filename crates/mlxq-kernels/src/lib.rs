@@ -14,5 +14,6 @@ pub mod float;
 pub mod gemm;
 pub mod norm;
 pub mod quant;
+pub mod rotary;
 
 pub use isa::name as isa_name;

@@ -20,15 +20,19 @@ fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 
 multiversion! {
     /// LayerNorm (Ba et al. 2016) of every row of `x [rows, weight.len()]`:
-    /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`, the variance over all elements.
+    /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`, the variance over all elements. An
+    /// empty `bias` adds nothing.
     pub fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
         let width = weight.len() as f32;
         for row in x.chunks_exact_mut(weight.len()) {
             let mean = sum(row, |x| x) / width;
             let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
             let factor = 1.0 / (variance + epsilon).sqrt();
-            for ((x, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
-                *x = (*x - mean) * factor * weight + bias;
+            for (x, weight) in row.iter_mut().zip(weight) {
+                *x = (*x - mean) * factor * weight;
+            }
+            for (x, bias) in row.iter_mut().zip(bias) {
+                *x += bias;
             }
         }
     }
@@ -63,6 +67,9 @@ mod tests {
         for (got, want) in x.iter().zip(want) {
             assert!((got - want).abs() < 1e-6);
         }
+        let mut x = [1.0, 2.0, 3.0, 4.0];
+        layer_norm(&mut x, &[1.0; 4], &[], 0.0);
+        assert!((x[0] + 1.5 / deviation).abs() < 1e-6);
     }
 
     #[test]

@@ -10,15 +10,15 @@ const LIMIT: usize = 1 << 20;
 
 /// The label names in id order, from `id2label`, checked against `num_labels` and `label2id`.
 ///
-/// Where the configuration has no names they are `LABEL_0`, `LABEL_1` …, as in transformers, whose
-/// default is two labels.
+/// Where the configuration has no names they are `LABEL_0`, `LABEL_1` …, as in transformers;
+/// `default` is their number where it has none either.
 ///
 /// # Errors
 /// When the ids are not 0 to n - 1, names are empty or equal, or the keys contradict each other.
-pub fn read(config: Config) -> Result<Vec<String>, ModelError> {
+pub fn read(config: Config, default: usize) -> Result<Vec<String>, ModelError> {
     let count = config.size("num_labels", 0, LIMIT)?;
     let Some(value) = config.get("id2label") else {
-        let count = if count == 0 { 2 } else { count };
+        let count = if count == 0 { default } else { count };
         return Ok((0..count).map(|id| format!("LABEL_{id}")).collect());
     };
     let names = in_id_order(value)?;
@@ -67,7 +67,7 @@ mod tests {
 
     fn labels(config: &Value) -> Result<Vec<String>, String> {
         let map = config.as_object().expect("an object");
-        read(Config::new(map)).map_err(|error| error.to_string())
+        read(Config::new(map), 2).map_err(|error| error.to_string())
     }
 
     #[test]

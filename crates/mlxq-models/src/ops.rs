@@ -3,67 +3,7 @@
 //! Activations are `[tokens, width]`: all rows of a batch end to end, without padding. Fused and
 //! quantized forms are the implementation's matter.
 
-use crate::ModelError;
-
-/// The token rows of one batch, end to end.
-#[derive(Debug, Clone, Copy)]
-pub struct Tokens<'a> {
-    /// Token ids, `[tokens]`.
-    pub ids: &'a [u32],
-    /// Segments, `[tokens]`.
-    pub type_ids: &'a [u32],
-    /// Start of each row and the end of the last, `[rows + 1]`.
-    pub offsets: &'a [usize],
-}
-
-impl Tokens<'_> {
-    /// The place of each token in its row, counted from `first`, `[tokens]`.
-    pub fn positions(&self, first: u32) -> Vec<u32> {
-        let lengths = self.offsets.windows(2).map(|row| (row[1] - row[0]) as u32);
-        lengths.flat_map(|length| first..first + length).collect()
-    }
-}
-
-/// A function applied to every element of a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// None.
-    Identity,
-    /// GELU with the error function.
-    Gelu,
-    /// GELU with tanh.
-    GeluTanh,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x * sigmoid(x)`.
-    Silu,
-    /// Hyperbolic tangent.
-    Tanh,
-}
-
-impl Activation {
-    /// The activation that transformers calls `name` in `hidden_act`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "gelu" | "gelu_python" => Self::Gelu,
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_python_tanh" => Self::GeluTanh,
-            "relu" => Self::Relu,
-            "silu" | "swish" => Self::Silu,
-            "tanh" => Self::Tanh,
-            "linear" => Self::Identity,
-            _ => return None,
-        })
-    }
-}
-
-/// How tokens attend to the tokens of their row.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AttentionSpec {
-    /// Number of heads, which divides the width.
-    pub heads: usize,
-    /// Factor of the scores before softmax.
-    pub scale: f32,
-}
+use crate::{Activation, AttentionSpec, ModelError, Relative};
 
 /// How the token vectors of a row become one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +22,17 @@ pub enum Pooling {
     LastToken,
 }
 
+/// What a normalization does with the vector of a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NormKind {
+    /// LayerNorm (Ba et al. 2016) with that epsilon, scaled by a weight and shifted by a bias.
+    LayerNorm(f32),
+    /// The same without a bias.
+    LayerNormWithoutBias(f32),
+    /// `x * weight + bias`: the `NoNorm` of MobileBERT.
+    ScaleAndShift,
+}
+
 /// The operations of one engine.
 pub trait Ops: Send + Sync {
     /// Activations, `[tokens, width]` or `[rows, width]`.
@@ -90,7 +41,7 @@ pub trait Ops: Send + Sync {
     type Linear: Send + Sync;
     /// A table's rows.
     type Embedding: Send + Sync;
-    /// A LayerNorm's parameters.
+    /// A normalization's parameters.
     type Norm: Send + Sync;
 
     /// The rows `ids` of a table: `[ids.len(), width]`. The ids lie inside the table.
@@ -98,6 +49,9 @@ pub trait Ops: Send + Sync {
 
     /// `x + y`, of equal shapes.
     fn add(&self, x: Self::Tensor, y: &Self::Tensor) -> Self::Tensor;
+
+    /// `x * factor`.
+    fn scale(&self, x: Self::Tensor, factor: f32) -> Self::Tensor;
 
     /// `activation(x weight^T + bias)`: `[tokens, out]`.
     fn linear(
@@ -107,16 +61,40 @@ pub trait Ops: Send + Sync {
         activation: Activation,
     ) -> Self::Tensor;
 
-    /// LayerNorm of every token's vector.
-    fn layer_norm(&self, x: Self::Tensor, norm: &Self::Norm) -> Self::Tensor;
+    /// `activation(a) * b` for the halves `a` and `b` of every token's vector: `[tokens, width / 2]`
+    /// (GLU, Shazeer 2020).
+    fn gated(&self, x: &Self::Tensor, activation: Activation) -> Self::Tensor;
 
-    /// Multi-head attention within each row.
+    /// The normalization of every token's vector.
+    fn norm(&self, x: &Self::Tensor, norm: &Self::Norm) -> Self::Tensor;
+
+    /// Multi-head attention within each row, `[tokens, width]` for queries, keys and values alike;
+    /// the rows of keys and values lie at the same `offsets` as those of the queries.
     fn attention(
         &self,
         query_key_value: [&Self::Tensor; 3],
         offsets: &[usize],
         spec: &AttentionSpec,
+        relative: Option<&Relative<Self::Tensor>>,
     ) -> Self::Tensor;
+
+    /// The cosines, then the sines of rotary position embeddings (Su et al. 2021), each
+    /// `[positions, head_size / 2]`: of `position * base^(-2 i / head_size)`.
+    fn rotary_angles(&self, positions: &[u32], head_size: usize, base: f32) -> Self::Tensor;
+
+    /// Every head's vector of every token turned by the token's `angles`, element `i` with element
+    /// `i + head_size / 2`.
+    fn rotate(&self, x: Self::Tensor, angles: &Self::Tensor) -> Self::Tensor;
+
+    /// The vectors cut into `N` equal parts, each `[tokens, width / N]`.
+    fn split<const N: usize>(&self, x: Self::Tensor) -> [Self::Tensor; N];
+
+    /// Beside each other the vectors of the tokens so many places further in the row, 0 where the row
+    /// ends: `[tokens, shifts.len() * width]`.
+    fn neighbours(&self, x: &Self::Tensor, offsets: &[usize], shifts: &[isize]) -> Self::Tensor;
+
+    /// The vectors at `places`, `[places.len(), width]`.
+    fn select(&self, x: &Self::Tensor, places: &[u32]) -> Self::Tensor;
 
     /// One vector per row, the results of several poolings side by side: `[rows, modes * width]`.
     fn pool(&self, x: &Self::Tensor, offsets: &[usize], modes: &[Pooling]) -> Self::Tensor;
@@ -133,17 +111,30 @@ pub trait Weights<O: Ops> {
     /// When it is missing or of another shape.
     fn embedding(&self, path: &str, shape: [usize; 2]) -> Result<O::Embedding, ModelError>;
 
-    /// The layer `path.weight [out, in]` with `path.bias [out]`, if there is a bias.
+    /// The layer `path.weight [out, in]`, and `path.bias [out]` if `bias` says so.
     ///
     /// # Errors
     /// When it is missing or of another shape.
-    fn linear(&self, path: &str, shape: [usize; 2]) -> Result<O::Linear, ModelError>;
+    fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<O::Linear, ModelError>;
 
-    /// The LayerNorm `path.weight [width]`, `path.bias [width]`.
+    /// The convolution `path.weight [out, in / groups, kernel]` with `path.bias [out]` as a layer over
+    /// neighbours: its inputs are the vectors of the tokens under the kernel, from the first on,
+    /// `[tokens, kernel * in]`. `groups` divides `out`.
     ///
     /// # Errors
     /// When it is missing or of another shape.
-    fn norm(&self, path: &str, width: usize, epsilon: f32) -> Result<O::Norm, ModelError>;
+    fn convolution(
+        &self,
+        path: &str,
+        shape: [usize; 3],
+        groups: usize,
+    ) -> Result<O::Linear, ModelError>;
+
+    /// The normalization `path.weight [width]`, with `path.bias [width]` if its kind has one.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
+    fn norm(&self, path: &str, width: usize, kind: NormKind) -> Result<O::Norm, ModelError>;
 }
 
 /// A place in the tree of a model's modules, from which parameters are taken by relative paths.
@@ -171,32 +162,49 @@ impl<'a, O: Ops> Scope<'a, O> {
         self.weights.embedding(&self.join(name), shape)
     }
 
-    /// See [`Weights::linear`].
+    /// See [`Weights::linear`]; with a bias.
     ///
     /// # Errors
     /// As there.
     pub fn linear(&self, name: &str, shape: [usize; 2]) -> Result<O::Linear, ModelError> {
-        self.weights.linear(&self.join(name), shape)
+        self.linear_if(name, shape, true)
+    }
+
+    /// See [`Weights::linear`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn linear_if(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        bias: bool,
+    ) -> Result<O::Linear, ModelError> {
+        self.weights.linear(&self.join(name), shape, bias)
+    }
+
+    /// See [`Weights::convolution`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn convolution(
+        &self,
+        name: &str,
+        shape: [usize; 3],
+        groups: usize,
+    ) -> Result<O::Linear, ModelError> {
+        self.weights.convolution(&self.join(name), shape, groups)
     }
 
     /// See [`Weights::norm`].
     ///
     /// # Errors
     /// As there.
-    pub fn norm(&self, name: &str, width: usize, epsilon: f32) -> Result<O::Norm, ModelError> {
-        self.weights.norm(&self.join(name), width, epsilon)
+    pub fn norm(&self, name: &str, width: usize, kind: NormKind) -> Result<O::Norm, ModelError> {
+        self.weights.norm(&self.join(name), width, kind)
     }
 
     fn join(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
-}
-
-/// A model that turns tokens into vectors.
-pub trait Encoder<O: Ops>: Send + Sync {
-    /// The last hidden state of every token, `[tokens, hidden]`.
-    fn hidden(&self, ops: &O, tokens: &Tokens) -> O::Tensor;
-
-    /// The head's scores of every row, `[rows, labels]`; `None` for a model without a head.
-    fn logits(&self, ops: &O, hidden: &O::Tensor, tokens: &Tokens) -> Option<O::Tensor>;
 }

@@ -13,8 +13,26 @@ pub struct Description {
     pub max_tokens: usize,
     /// Number of token ids.
     pub vocabulary: usize,
-    /// Number of segments, at least 1.
-    pub token_types: usize,
+    /// Number of segments, at least 1; `None` for a model that passes them over.
+    pub token_types: Option<usize>,
+    /// A token that every row must hold.
+    pub needs_token: Option<u32>,
+    /// Number of labels where the configuration says nothing.
+    pub default_labels: usize,
+}
+
+impl Description {
+    /// A model of that layout and number of token ids, without limits, segments or needs.
+    fn new(layout: &'static Layout, vocabulary: usize) -> Self {
+        Self {
+            layout,
+            max_tokens: usize::MAX,
+            vocabulary,
+            token_types: None,
+            needs_token: None,
+            default_labels: 2,
+        }
+    }
 }
 
 macro_rules! models {
@@ -72,8 +90,6 @@ macro_rules! models {
 models! {
     run {
         bert: ["bert"];
-    }
-    convert {
         roberta: ["roberta"];
         xlm_roberta: ["xlm-roberta"];
         distilbert: ["distilbert"];
@@ -82,6 +98,8 @@ models! {
         deberta_v2: ["deberta-v2"];
         modernbert: ["modernbert"];
         bart: ["bart"];
+    }
+    convert {
         llama: ["llama", "mistral"];
         qwen2: ["qwen2"];
         qwen3: ["qwen3"];

@@ -5,7 +5,8 @@ use mlxq_checkpoint::CheckpointError;
 use mlxq_checkpoint::tensor::{TensorInfo, TensorSource};
 
 use crate::{
-    Activation, AttentionSpec, Config, ModelError, Ops, Pooling, Scope, Weights, registry,
+    Activation, AttentionSpec, Config, ModelError, NormKind, Ops, Pooling, Relative, Scope,
+    Weights, registry,
 };
 
 /// Checks that every weight of the model is in `source`, under its canonical name and in float, with
@@ -59,17 +60,26 @@ impl Weights<Widths> for Shapes<'_> {
         Ok(shape[1])
     }
 
-    fn linear(&self, path: &str, shape: [usize; 2]) -> Result<usize, ModelError> {
+    fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<usize, ModelError> {
         self.expect(path, "weight", &shape)?;
-        if self.source.find(&format!("{path}.bias")).is_some() {
+        if bias {
             self.expect(path, "bias", &shape[..1])?;
         }
         Ok(shape[0])
     }
 
-    fn norm(&self, path: &str, width: usize, _: f32) -> Result<(), ModelError> {
+    fn convolution(&self, path: &str, shape: [usize; 3], _: usize) -> Result<usize, ModelError> {
+        self.expect(path, "weight", &shape)?;
+        self.expect(path, "bias", &shape[..1])?;
+        Ok(shape[0])
+    }
+
+    fn norm(&self, path: &str, width: usize, kind: NormKind) -> Result<(), ModelError> {
         self.expect(path, "weight", &[width])?;
-        self.expect(path, "bias", &[width])
+        match kind {
+            NormKind::LayerNormWithoutBias(_) => Ok(()),
+            NormKind::LayerNorm(_) | NormKind::ScaleAndShift => self.expect(path, "bias", &[width]),
+        }
     }
 }
 
@@ -90,16 +100,50 @@ impl Ops for Widths {
         x
     }
 
+    fn scale(&self, x: usize, _: f32) -> usize {
+        x
+    }
+
     fn linear(&self, _: &usize, layer: &usize, _: Activation) -> usize {
         *layer
     }
 
-    fn layer_norm(&self, x: usize, (): &()) -> usize {
+    fn gated(&self, x: &usize, _: Activation) -> usize {
+        x / 2
+    }
+
+    fn norm(&self, x: &usize, (): &()) -> usize {
+        *x
+    }
+
+    fn attention(
+        &self,
+        [_, _, value]: [&usize; 3],
+        _: &[usize],
+        _: &AttentionSpec,
+        _: Option<&Relative<usize>>,
+    ) -> usize {
+        *value
+    }
+
+    fn rotary_angles(&self, _: &[u32], head_size: usize, _: f32) -> usize {
+        head_size
+    }
+
+    fn rotate(&self, x: usize, _: &usize) -> usize {
         x
     }
 
-    fn attention(&self, [_, _, value]: [&usize; 3], _: &[usize], _: &AttentionSpec) -> usize {
-        *value
+    fn split<const N: usize>(&self, x: usize) -> [usize; N] {
+        [x / N; N]
+    }
+
+    fn neighbours(&self, x: &usize, _: &[usize], shifts: &[isize]) -> usize {
+        x * shifts.len()
+    }
+
+    fn select(&self, x: &usize, _: &[u32]) -> usize {
+        *x
     }
 
     fn pool(&self, x: &usize, _: &[usize], modes: &[Pooling]) -> usize {

@@ -34,7 +34,10 @@ pub struct NativeEngine {
 struct Limits {
     tokens: usize,
     vocabulary: usize,
-    token_types: usize,
+    /// `None`: segments are passed over.
+    token_types: Option<usize>,
+    /// A token that each row must hold.
+    needs_token: Option<u32>,
 }
 
 impl NativeEngine {
@@ -49,7 +52,9 @@ impl NativeEngine {
         let purpose = checkpoint.purpose();
         let labels = match purpose {
             Purpose::Embedding => None,
-            Purpose::SequenceClassification => Some(labels::read(config)?),
+            Purpose::SequenceClassification => {
+                Some(labels::read(config, description.default_labels)?)
+            }
         };
         let arrangement = description.layout.arrange_folder(&checkpoint)?;
         let weights = NativeWeights {
@@ -73,6 +78,7 @@ impl NativeEngine {
                 tokens: description.max_tokens,
                 vocabulary: description.vocabulary,
                 token_types: description.token_types,
+                needs_token: description.needs_token.filter(|_| count.is_some()),
             },
         })
     }
@@ -90,7 +96,10 @@ impl Engine for NativeEngine {
         if batch.rows() == 0 {
             return Ok(Output::default());
         }
-        let tokens = Tokens { ids: &batch.ids, type_ids: &batch.type_ids, offsets: &batch.offsets };
+        // A model without segments may still add a table of one row.
+        let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
+        let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
+        let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
         let result = self.pool.install(|| {
             let hidden = self.model.hidden(&NativeOps, &tokens);
             match &self.sentence {
@@ -121,11 +130,14 @@ impl Limits {
                 self.vocabulary
             ));
         }
-        if let Some(segment) = beyond(&batch.type_ids[part], self.token_types) {
-            return refuse(format!(
-                "segment {segment} is outside the model's {}",
-                self.token_types
-            ));
+        if let Some(needed) = self.needs_token
+            && !batch.ids[part.clone()].contains(&needed)
+        {
+            return refuse(format!("has no token {needed}, whose vector the head reads"));
+        }
+        let segments = self.token_types.unwrap_or(usize::MAX);
+        if let Some(segment) = beyond(&batch.type_ids[part], segments) {
+            return refuse(format!("segment {segment} is outside the model's {segments}"));
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The coarse operations over the CPU kernels.
 
 use mlxq_kernels::gemm::PackedMatrix;
-use mlxq_kernels::{activation, attention, elementwise, norm};
-use mlxq_models::{Activation, AttentionSpec, Ops, Pooling};
+use mlxq_kernels::{activation, attention, elementwise, norm, rotary};
+use mlxq_models::{Activation, AttentionSpec, Mask, NormKind, Ops, Pooling, Relative};
 
 use super::table::Table;
 
@@ -19,6 +19,18 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
+impl Tensor {
+    /// All elements.
+    fn numbers(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// The vector of row `row`.
+    fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.width..(row + 1) * self.width]
+    }
+}
+
 /// A linear layer: a packed matrix and its bias.
 #[derive(Debug)]
 pub struct Linear {
@@ -26,12 +38,13 @@ pub struct Linear {
     pub(super) bias: Option<Vec<f32>>,
 }
 
-/// A LayerNorm's parameters.
+/// A normalization's parameters.
 #[derive(Debug)]
 pub struct Norm {
+    pub(super) kind: NormKind,
     pub(super) weight: Vec<f32>,
+    /// Empty where the kind has none.
     pub(super) bias: Vec<f32>,
-    pub(super) epsilon: f32,
 }
 
 impl Ops for NativeOps {
@@ -53,6 +66,11 @@ impl Ops for NativeOps {
         x
     }
 
+    fn scale(&self, mut x: Tensor, factor: f32) -> Tensor {
+        elementwise::scale(&mut x.data, factor);
+        x
+    }
+
     fn linear(&self, x: &Tensor, layer: &Linear, function: Activation) -> Tensor {
         let width = layer.weight.output();
         let mut data = vec![0.0; x.data.len() / x.width * width];
@@ -65,8 +83,27 @@ impl Ops for NativeOps {
         Tensor { width, data }
     }
 
-    fn layer_norm(&self, mut x: Tensor, layer: &Norm) -> Tensor {
-        norm::layer_norm(&mut x.data, &layer.weight, &layer.bias, layer.epsilon);
+    fn gated(&self, x: &Tensor, function: Activation) -> Tensor {
+        let width = x.width / 2;
+        let mut data = Vec::with_capacity(x.data.len() / 2);
+        x.data.chunks_exact(x.width).for_each(|row| data.extend_from_slice(&row[..width]));
+        activate(&mut data, function);
+        for (out, row) in data.chunks_exact_mut(width).zip(x.data.chunks_exact(x.width)) {
+            elementwise::multiply(out, &row[width..]);
+        }
+        Tensor { width, data }
+    }
+
+    fn norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
+        let mut x = x.clone();
+        match norm.kind {
+            NormKind::LayerNorm(epsilon) | NormKind::LayerNormWithoutBias(epsilon) => {
+                norm::layer_norm(&mut x.data, &norm.weight, &norm.bias, epsilon);
+            }
+            NormKind::ScaleAndShift => {
+                elementwise::scale_and_shift(&mut x.data, &norm.weight, &norm.bias);
+            }
+        }
         x
     }
 
@@ -75,10 +112,63 @@ impl Ops for NativeOps {
         query_key_value: [&Tensor; 3],
         offsets: &[usize],
         spec: &AttentionSpec,
+        relative: Option<&Relative<Tensor>>,
     ) -> Tensor {
         let width = query_key_value[0].width;
-        let inputs = query_key_value.map(|x| x.data.as_slice());
-        Tensor { width, data: attention::bidirectional(inputs, offsets, spec.heads, spec.scale) }
+        let inputs = query_key_value.map(Tensor::numbers);
+        let spec = attention::Spec {
+            heads: spec.heads,
+            scale: spec.scale,
+            mask: match spec.mask {
+                Mask::Full => attention::Mask::Full,
+                Mask::Causal => attention::Mask::Causal,
+                Mask::Window(far) => attention::Mask::Window(far),
+            },
+            relative: relative.map(|relative| attention::Relative {
+                buckets: &relative.buckets.rows,
+                bias: relative.bias.map(Tensor::numbers),
+                key: relative.key.map(Tensor::numbers),
+                query: relative.query.map(Tensor::numbers),
+            }),
+        };
+        Tensor { width, data: attention::attention(inputs, offsets, &spec) }
+    }
+
+    fn rotary_angles(&self, positions: &[u32], head_size: usize, base: f32) -> Tensor {
+        Tensor { width: head_size, data: rotary::angles(positions, head_size, base) }
+    }
+
+    fn rotate(&self, mut x: Tensor, angles: &Tensor) -> Tensor {
+        rotary::rotate(&mut x.data, &angles.data, x.width, angles.width);
+        x
+    }
+
+    fn split<const N: usize>(&self, x: Tensor) -> [Tensor; N] {
+        let width = x.width / N;
+        std::array::from_fn(|part| {
+            let rows = x.data.chunks_exact(x.width);
+            let data = rows.flat_map(|row| &row[part * width..(part + 1) * width]).copied();
+            Tensor { width, data: data.collect() }
+        })
+    }
+
+    fn neighbours(&self, x: &Tensor, offsets: &[usize], shifts: &[isize]) -> Tensor {
+        let width = x.width * shifts.len();
+        let mut data = Vec::with_capacity(x.data.len() * shifts.len());
+        for row in offsets.windows(2).map(|row| row[0]..row[1]) {
+            for (place, shift) in row.clone().flat_map(|p| shifts.iter().map(move |s| (p, s))) {
+                match place.checked_add_signed(*shift).filter(|other| row.contains(other)) {
+                    Some(other) => data.extend_from_slice(x.row(other)),
+                    None => data.resize(data.len() + x.width, 0.0),
+                }
+            }
+        }
+        Tensor { width, data }
+    }
+
+    fn select(&self, x: &Tensor, places: &[u32]) -> Tensor {
+        let rows = places.iter().flat_map(|place| x.row(*place as usize));
+        Tensor { width: x.width, data: rows.copied().collect() }
     }
 
     fn pool(&self, x: &Tensor, offsets: &[usize], modes: &[Pooling]) -> Tensor {
@@ -103,9 +193,19 @@ fn activate(x: &mut [f32], function: Activation) {
     match function {
         Activation::Identity => {}
         Activation::Gelu => activation::gelu(x),
+        Activation::GeluClipped => activation::gelu_clipped(x),
         Activation::GeluTanh => activation::gelu_tanh(x),
+        Activation::HardSwish => activation::hard_swish(x),
+        Activation::Laplace => activation::laplace(x),
+        Activation::LeakyRelu => activation::leaky_relu(x),
+        Activation::Mish => activation::mish(x),
+        Activation::QuickGelu => activation::quick_gelu(x),
         Activation::Relu => activation::relu(x),
+        Activation::ReluSquared => activation::relu_squared(x),
+        Activation::Relu6 => activation::relu6(x),
+        Activation::Sigmoid => activation::sigmoid(x),
         Activation::Silu => activation::silu(x),
+        Activation::SqrtSoftplus => activation::sqrt_softplus(x),
         Activation::Tanh => activation::tanh(x),
     }
 }
@@ -141,6 +241,25 @@ fn pool_row(tokens: &[f32], mode: Pooling, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// By hand: two rows of two and one tokens.
+    #[test]
+    fn neighbours_end_with_their_row() {
+        let x = Tensor { width: 1, data: vec![1.0, 2.0, 3.0] };
+        let seen = NativeOps.neighbours(&x, &[0, 2, 3], &[1, 0, -1]);
+        assert_eq!(seen.data, [2.0, 1.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0, 0.0]);
+    }
+
+    #[test]
+    fn parts_and_gates_are_cut_from_every_token() {
+        let x = Tensor { width: 4, data: vec![1.0, 2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0] };
+        let [first, second] = NativeOps.split(x.clone());
+        assert_eq!(first.data, [1.0, 2.0, -5.0, 6.0]);
+        assert_eq!(second.data, [3.0, 4.0, 7.0, 8.0]);
+        let gated = NativeOps.gated(&x, Activation::Relu);
+        assert_eq!(gated.data, [3.0, 8.0, 0.0, 48.0]);
+        assert_eq!(NativeOps.select(&x, &[1, 0]).data[..4], x.data[4..]);
+    }
 
     /// Expected values by hand from the definitions.
     #[test]

@@ -5,7 +5,7 @@ use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
 use mlxq_kernels::gemm::PackedMatrix;
 use mlxq_kernels::quant::{Format, Packed, Scales};
-use mlxq_models::{ModelError, Weights, expect_shape};
+use mlxq_models::{ModelError, NormKind, Weights, expect_shape};
 
 use super::ops::{Linear, NativeOps, Norm};
 use super::table::Table;
@@ -31,7 +31,7 @@ impl Weights<NativeOps> for NativeWeights<'_> {
         Ok(Table::float(shape[1], float, bytes))
     }
 
-    fn linear(&self, path: &str, shape: [usize; 2]) -> Result<Linear, ModelError> {
+    fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<Linear, ModelError> {
         let weight = match self.packed(path, shape)? {
             Some(packed) => {
                 let mut weight = vec![0.0; shape[0] * shape[1]];
@@ -40,21 +40,46 @@ impl Weights<NativeOps> for NativeWeights<'_> {
             }
             None => self.numbers(&format!("{path}.weight"), &shape)?,
         };
-        let bias = format!("{path}.bias");
-        let bias = match self.source.find(&bias) {
-            Some(_) => Some(self.numbers(&bias, &shape[..1])?),
-            None => None,
-        };
+        let bias = bias.then(|| self.numbers(&format!("{path}.bias"), &shape[..1])).transpose()?;
         Ok(Linear { weight: PackedMatrix::new(&weight, shape[0], shape[1]), bias })
     }
 
-    fn norm(&self, path: &str, width: usize, epsilon: f32) -> Result<Norm, ModelError> {
-        Ok(Norm {
-            weight: self.numbers(&format!("{path}.weight"), &[width])?,
-            bias: self.numbers(&format!("{path}.bias"), &[width])?,
-            epsilon,
-        })
+    fn convolution(
+        &self,
+        path: &str,
+        shape: [usize; 3],
+        groups: usize,
+    ) -> Result<Linear, ModelError> {
+        let weight = self.numbers(&format!("{path}.weight"), &shape)?;
+        let bias = self.numbers(&format!("{path}.bias"), &shape[..1])?;
+        let [output, _, kernel] = shape;
+        let matrix = over_neighbours(&weight, shape, groups);
+        let input = kernel * shape[1] * groups;
+        Ok(Linear { weight: PackedMatrix::new(&matrix, output, input), bias: Some(bias) })
     }
+
+    fn norm(&self, path: &str, width: usize, kind: NormKind) -> Result<Norm, ModelError> {
+        let bias = match kind {
+            NormKind::LayerNormWithoutBias(_) => Vec::new(),
+            NormKind::LayerNorm(_) | NormKind::ScaleAndShift => {
+                self.numbers(&format!("{path}.bias"), &[width])?
+            }
+        };
+        Ok(Norm { kind, weight: self.numbers(&format!("{path}.weight"), &[width])?, bias })
+    }
+}
+
+/// The kernel `weight [out, in / groups, kernel]` of a convolution as a matrix
+/// `[out, kernel * in]`, with zeros where an output sees another group.
+fn over_neighbours(weight: &[f32], [output, part, kernel]: [usize; 3], groups: usize) -> Vec<f32> {
+    let input = part * groups;
+    let mut matrix = vec![0.0; output * kernel * input];
+    for (place, number) in weight.iter().enumerate() {
+        let (out, column, tap) = (place / (part * kernel), place / kernel % part, place % kernel);
+        let group = out / (output / groups);
+        matrix[(out * kernel + tap) * input + group * part + column] = *number;
+    }
+    matrix
 }
 
 impl NativeWeights<'_> {
@@ -112,5 +137,18 @@ impl NativeWeights<'_> {
         let mut bytes = Vec::new();
         self.source.read(name, &mut bytes)?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::over_neighbours;
+
+    /// By hand: two outputs in two groups of one input each, a kernel of three.
+    #[test]
+    fn a_kernel_sees_its_group_alone() {
+        let matrix = over_neighbours(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 1, 3], 2);
+        assert_eq!(matrix[..6], [1.0, 0.0, 2.0, 0.0, 3.0, 0.0]);
+        assert_eq!(matrix[6..], [0.0, 4.0, 0.0, 5.0, 0.0, 6.0]);
     }
 }

@@ -314,7 +314,9 @@ fn check_model(checkpoint: &Checkpoint) -> Result<(), PipelineError> {
     let settings = ModelSettings::new(checkpoint.config());
     let description = mlxq_models::describe(checkpoint.model_type(), settings)?;
     let labels = match checkpoint.purpose() {
-        Purpose::SequenceClassification => Some(mlxq_models::labels::read(settings)?.len()),
+        Purpose::SequenceClassification => {
+            Some(mlxq_models::labels::read(settings, description.default_labels)?.len())
+        }
         Purpose::Embedding => None,
     };
     let arrangement = description.layout.arrange_folder(checkpoint)?;
