@@ -30,6 +30,6 @@ pub use convert::{
 pub use dequantized::Dequantized;
 pub use error::{CheckpointError, shown};
 pub use inspect::{Comparison, Deviation, Inspection};
-pub use read::{Safetensors, TorchFile};
+pub use read::{Safetensors, TorchFile, open_weights};
 pub use stream::{Progress, Watch};
 pub use write::{SHARD_BYTES, recover};

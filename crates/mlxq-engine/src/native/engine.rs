@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use mlxq_checkpoint::{Checkpoint, Purpose, json};
+use mlxq_checkpoint::{Checkpoint, Purpose};
 use mlxq_models::sentence::SentenceModules;
-use mlxq_models::{Config, Encoder, ModelError, Scope, Tokens, labels};
+use mlxq_models::{Config, Encoder, Scope, Tokens, labels};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use serde_json::Value;
 
 use super::ops::NativeOps;
+use super::sentence::SentenceFolder;
 use super::weights::NativeWeights;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
 
@@ -25,7 +25,7 @@ pub struct NativeEngine {
     pool: ThreadPool,
     model: Box<dyn Encoder<NativeOps>>,
     /// What follows the encoder; `None` for a classification head.
-    sentence: Option<SentenceModules>,
+    sentence: Option<SentenceModules<NativeOps>>,
     limits: Limits,
     info: EngineInfo,
 }
@@ -66,14 +66,14 @@ impl NativeEngine {
         let scope = Scope::root(&weights);
         let model = mlxq_models::build(checkpoint.model_type(), config, count, &scope)?;
         let sentence = match purpose {
-            Purpose::Embedding => Some(sentence_modules(dir)?),
+            Purpose::Embedding => Some(SentenceFolder::open(dir)?),
             Purpose::SequenceClassification => None,
         };
         Ok(Self {
             pool: pool(options.threads)?,
             model,
             info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
-            sentence,
+            sentence: sentence.map(|sentence| sentence.load()).transpose()?,
             limits: Limits {
                 tokens: description.max_tokens,
                 vocabulary: description.vocabulary,
@@ -150,33 +150,14 @@ fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
     })
 }
 
-/// The folder's sentence-transformers modules; a folder without any is pooled by the mean.
-fn sentence_modules(dir: &Path) -> Result<SentenceModules, EngineError> {
-    let path = dir.join("modules.json");
-    if !path.is_file() {
-        return Ok(SentenceModules::mean());
-    }
-    let settings = |module: &str| -> Result<Value, ModelError> {
-        // A module's path is a plain folder name; anything else could leave the model folder.
-        if module.is_empty() || module.contains(['/', '\\', ':', '\0']) || module.starts_with('.') {
-            return Err(ModelError::Sentence {
-                file: "modules.json".to_owned(),
-                reason: format!("`{module}` is not the name of a module's folder"),
-            });
-        }
-        Ok(json::read_file(&dir.join(module).join("config.json"))?)
-    };
-    Ok(SentenceModules::read(&json::read_file(&path)?, settings)?)
-}
-
 fn info(
     options: NativeOptions,
     labels: Vec<String>,
-    sentence: Option<&SentenceModules>,
+    sentence: Option<&SentenceFolder>,
 ) -> EngineInfo {
     let setting = |key: &str, value: String| (key.to_owned(), value);
     let mut settings = vec![setting("activations", "float32".to_owned())];
-    settings.extend(sentence.map(|modules| setting("pooling", modules.describe())));
+    settings.extend(sentence.map(|sentence| setting("pooling", sentence.describe())));
     EngineInfo {
         engine: "native".to_owned(),
         version: format!("mlxq {}", env!("CARGO_PKG_VERSION")),

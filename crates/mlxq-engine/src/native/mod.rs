@@ -2,6 +2,7 @@
 
 mod engine;
 mod ops;
+mod sentence;
 mod table;
 mod weights;
 
