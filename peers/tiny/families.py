@@ -237,6 +237,6 @@ SETTINGS = {
         "other-tokens": {"config": {"eos_token_id": 7, "decoder_start_token_id": 5, "pad_token_id": 0}},
         "embedding": {"head": "base"},
         "embedding-mean": {"head": "base", "pooling": ["mean"]},
-        "embedding-of-lm": {"head": "mlm", "pooling": ["cls"]},
+        "embedding-of-lm": {"head": "mlm", "pooling": ["max"]},
     },
 }
