@@ -455,3 +455,73 @@ impl<O: Ops> Conv<O> {
         ops.linear(&seen, &self.conv, self.settings.activation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The distances at which the bucket changes, by `make_log_bucket_position` of transformers 5.23.
+    #[test]
+    fn buckets_are_those_of_transformers() {
+        let table: [(i64, i64, &[(i64, i64)]); 3] = [
+            (16, 512, &[(9, 9), (15, 10), (27, 11), (48, 12), (87, 13), (156, 14), (283, 15)]),
+            (16, 40, &[(9, 9), (11, 10), (13, 11), (16, 12), (20, 13), (25, 14), (32, 15)]),
+            (8, 128, &[(5, 5), (13, 6), (41, 7)]),
+        ];
+        for (buckets, farthest, changes) in table {
+            let mut want = 0;
+            for distance in 0..farthest {
+                let change = changes.iter().find(|(at, _)| *at == distance);
+                want = change.map_or(if distance <= buckets / 2 { distance } else { want }, |c| c.1);
+                assert_eq!(log_bucket(distance, buckets, farthest), want, "{distance}");
+                assert_eq!(log_bucket(-distance, buckets, farthest), -want, "-{distance}");
+            }
+        }
+    }
+
+    fn settings(config: &Value) -> Result<Option<RelativeSettings>, String> {
+        let config = Config::new(config.as_object().expect("an object"));
+        Settings::read(config).map(|settings| settings.relative).map_err(|error| error.to_string())
+    }
+
+    /// By hand: without buckets the table has a row for each distance up to the farthest.
+    #[test]
+    fn rows_end_with_the_table() {
+        let config = json!({"relative_attention": true, "max_relative_positions": 4});
+        let relative = settings(&config).expect("settings").expect("relative");
+        let rows: Vec<u32> = (-6..=6).map(|distance| relative.row(distance)).collect();
+        assert_eq!(rows, [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7]);
+    }
+
+    #[test]
+    fn terms_come_as_a_list_or_a_text() {
+        let count = |value: Value| {
+            let config = json!({"pos_att_type": value});
+            Terms::read(Config::new(config.as_object().expect("an object"))).map(Terms::count)
+        };
+        assert_eq!(count(json!("p2c | C2P")).ok(), Some(3));
+        assert_eq!(count(json!(["c2p"])).ok(), Some(2));
+        assert_eq!(count(json!([])).ok(), Some(1));
+        assert!(count(json!("p2p")).is_err_and(|e| e.to_string().contains("pos_att_type")));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for (key, config) in [
+            ("attention_head_size", json!({"attention_head_size": 32})),
+            ("pooler_hidden_size", json!({"pooler_hidden_size": 32})),
+            ("conv_kernel_size", json!({"conv_kernel_size": 4})),
+            ("conv_groups", json!({"conv_kernel_size": 3, "conv_groups": 7})),
+            (
+                "max_relative_positions",
+                json!({"relative_attention": true, "position_buckets": 16,
+                    "max_relative_positions": 9}),
+            ),
+        ] {
+            let error = settings(&config).expect_err("refused");
+            assert!(error.contains(&format!("`{key}`")), "{error}");
+        }
+    }
+}

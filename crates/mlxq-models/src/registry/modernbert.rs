@@ -332,3 +332,52 @@ impl<O: Ops> Head<O> {
         ops.linear(&dense, &self.classifier, Activation::Identity)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(config: &Value) -> Result<Settings, String> {
+        let config = Config::new(config.as_object().expect("an object"));
+        Settings::read(config).map_err(|error| error.to_string())
+    }
+
+    /// By the rules of `ModernBertConfig`: every third layer global, a window of half of 128 to each
+    /// side; or as the newer keys say.
+    #[test]
+    fn layers_windows_and_bases_come_from_old_and_new_keys() {
+        use Reach::{Global, Local};
+        let old = json!({"num_hidden_layers": 4, "global_rope_theta": 5.0, "local_attention": 9});
+        let old = settings(&old).expect("settings");
+        assert_eq!(old.layers, [Global, Local, Local, Global]);
+        assert_eq!((old.window, old.rope_theta), (4, [5.0, 10_000.0]));
+        let new = json!({
+            "num_hidden_layers": 2, "layer_types": ["sliding_attention", "full_attention"],
+            "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 7.0},
+                "sliding_attention": {"rope_type": "default"}},
+            "local_rope_theta": 3.0,
+        });
+        let new = settings(&new).expect("settings");
+        assert_eq!(new.layers, [Local, Global]);
+        assert_eq!((new.window, new.rope_theta), (64, [7.0, 3.0]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let yarn = json!({"full_attention": {"rope_type": "yarn", "factor": 2.0}});
+        for (key, config) in [
+            ("layer_types", json!({"num_hidden_layers": 2, "layer_types": ["full_attention"]})),
+            ("layer_types", json!({"num_hidden_layers": 1, "layer_types": ["chunked"]})),
+            ("rope_type", json!({"rope_parameters": yarn})),
+            ("rope_scaling", json!({"rope_scaling": {"type": "linear", "factor": 2.0}})),
+            ("head_dim", json!({"head_dim": 32})),
+            ("num_attention_heads", json!({"hidden_size": 9, "num_attention_heads": 3})),
+            ("classifier_pooling", json!({"classifier_pooling": "max"})),
+        ] {
+            let error = settings(&config).err().expect("refused");
+            assert!(error.contains(&format!("`{key}`")), "{error}");
+        }
+    }
+}
