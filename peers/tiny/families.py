@@ -29,7 +29,7 @@ SHAPES = {
     "bert": BERT, "roberta": ROBERTA, "xlm-roberta": ROBERTA,
     "distilbert": {"vocab_size": 99, "dim": 48, "hidden_dim": 80, "n_layers": 2, "n_heads": 4,
                    "max_position_embeddings": 40},
-    "mpnet": ROBERTA | {"max_position_embeddings": 300},
+    "mpnet": {key: ROBERTA[key] for key in ROBERTA if key != "type_vocab_size"} | {"max_position_embeddings": 300},
     "mobilebert": BERT | {"embedding_size": 24, "hidden_size": 48, "intra_bottleneck_size": 32,
                           "num_feedforward_networks": 2},
     "deberta-v2": BERT | {
@@ -237,6 +237,6 @@ SETTINGS = {
         "other-tokens": {"config": {"eos_token_id": 7, "decoder_start_token_id": 5, "pad_token_id": 0}},
         "embedding": {"head": "base"},
         "embedding-mean": {"head": "base", "pooling": ["mean"]},
-        "embedding-of-lm": {"head": "mlm", "pooling": ["cls"]},
+        "embedding-of-lm": {"head": "mlm", "pooling": ["max"]},
     },
 }

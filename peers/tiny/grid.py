@@ -19,6 +19,8 @@ SPARE_POSITIONS = {"mpnet": 2}
 
 def strong_weights(model, seed):
     """Every parameter random and large enough that no part of the model drowns in the rest."""
+    # Without norms a sum of two branches grows from layer to layer.
+    gain = 0.5 if getattr(model.config, "normalization_type", "") == "no_norm" else 1.2
     made = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in sorted(model.named_parameters()):
@@ -28,7 +30,7 @@ def strong_weights(model, seed):
             elif "embed" in name and "proj" not in name or "relative_attention_bias" in name:
                 value.copy_(noise)
             else:
-                value.copy_(noise * 1.2 / value[0].numel() ** 0.5)
+                value.copy_(noise * gain / value[0].numel() ** 0.5)
     return model.eval()
 
 
