@@ -19,7 +19,8 @@ BERT = {"vocab_size": 50, "hidden_size": 24, "num_attention_heads": 3, "intermed
         "max_position_embeddings": 24}
 BART = {"vocab_size": 50, "d_model": 24, "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 3,
         "decoder_attention_heads": 2, "encoder_ffn_dim": 36, "decoder_ffn_dim": 20, "max_position_embeddings": 24}
-MOBILE = BERT | {"hidden_size": 32, "embedding_size": 12, "intra_bottleneck_size": 24, "num_feedforward_networks": 3}
+MOBILE = BERT | {"hidden_size": 32, "embedding_size": 12, "intra_bottleneck_size": 24,
+                 "num_feedforward_networks": 3}
 MODERN = BERT | {"num_hidden_layers": 3, "local_attention": 6}
 
 # Folder: model type, line.

@@ -59,22 +59,27 @@ def is_idle(name, model, line):
     )
 
 
-@pytest.mark.parametrize(("kind", "name"), [
-    place for place in grid.every_line() if "hidden_act" not in SETTINGS[place[0]][place[1]].get("config", {})
-])
+def lines_of_structure():
+    """The lines that change the computation by more than an activation function or the form of the file."""
+    plain = {"config", "head", "unused", "longest", "seed"}
+    return [(kind, name) for kind, name in grid.every_line()
+            if set(SETTINGS[kind][name]) <= plain and "hidden_act" not in SETTINGS[kind][name].get("config", {})]
+
+
+@pytest.mark.parametrize(("kind", "name"), lines_of_structure())
 def test_the_comparison_sees_every_tensor(tmp_path, kind, name):
-    """A tensor whose rows are exchanged moves what transformers gives by far more than is tolerated."""
+    """A tensor whose rows are exchanged moves what transformers gives by several times what is tolerated."""
     line = SETTINGS[kind][name]
     model = grid.reference(grid.folder(tmp_path / name, kind, line), line)
-    ids, segments = grid.rows(model.config, line)
-    theirs = grid.answers(model, line, ids[:6], segments[:6])
+    ids, segments = (rows[:6:2] for rows in grid.rows(model.config, line))
+    theirs = grid.answers(model, line, ids, segments)
     unseen = []
     for tensor, value in model.named_parameters():
         if is_idle(tensor, model, line):
             continue
         kept = value.data
         value.data = kept.roll(1, 0) if len(kept) > 1 else -kept
-        if distance(grid.answers(model, line, ids[:6], segments[:6]), theirs) < 10 * TOLERANCE:
+        if distance(grid.answers(model, line, ids, segments), theirs) < 5 * TOLERANCE:
             unseen.append(tensor)
         value.data = kept
     assert unseen == []
@@ -100,7 +105,7 @@ def with_keys(source, folder, keys):
     return folder
 
 
-@pytest.mark.parametrize(("kind", "keys"), every_refusal())
+@pytest.mark.parametrize(("kind", "keys"), every_refusal(), ids=lambda value: str(value).strip("{}"))
 def test_what_cannot_be_honoured_is_refused_by_name(native, plain, tmp_path, kind, keys):
     folder = with_keys(plain(kind), tmp_path / "changed", keys)
     with pytest.raises(Refused, match=f"^config.json: `{next(iter(keys))}`|rope_type"):

@@ -6,7 +6,8 @@ with `labels` of them, 3 if not said; `base`; `mlm`), the pooling of an embeddin
 no `modules.json`), the format of the weights (`dtype`), what the file has otherwise (`old`, see
 `build.older`, and `no-prefix`), the way config.json is written (`form`: `v5` or `published`), and the number of
 tokens of the longest row (`longest`) where that is not all that the positions hold.
-`unused` are endings of tensors that the computation passes over under these settings.
+`unused` are parts of the names of tensors that the computation passes over under these settings, and `seed`
+is another than `grid.SEED`, where that gives weights among which some tensor hardly counts.
 """
 
 ACTIVATIONS = [
@@ -225,7 +226,8 @@ SETTINGS = {
     "bart": {
         "plain": {},
         "unequal": {"config": {"encoder_layers": 1, "decoder_layers": 3, "encoder_attention_heads": 2,
-                               "decoder_attention_heads": 6, "encoder_ffn_dim": 50, "decoder_ffn_dim": 100}},
+                               "decoder_attention_heads": 6, "encoder_ffn_dim": 50, "decoder_ffn_dim": 100},
+                    "seed": 15},
         "scaled": {"config": {"scale_embedding": True}},
         "relu": {"config": {"activation_function": "relu"}, "labels": 1},
         "heads-of-80": {"config": {"d_model": 160, "encoder_attention_heads": 2, "decoder_attention_heads": 2,

@@ -93,6 +93,6 @@ HARMLESS = {
     "position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False,
     "reference_compile": True, "sparse_prediction": True, "deterministic_flash_attn": True,
     "decoder_bias": False, "legacy": False, "finetuning_task": "mnli", "task_specific_params": {"a": {"b": 1}},
-    "tie_weights_": True, "normalize_embedding": True, "add_bias_logits": False, "static_position_embeddings": False,
-    "normalize_before": False, "add_final_layer_norm": False, "problem_type": "multi_label_classification",
+    "tie_weights_": True, "normalize_embedding": True, "add_bias_logits": False,
+    "static_position_embeddings": False, "normalize_before": False, "add_final_layer_norm": False, "problem_type": "multi_label_classification",
 }
