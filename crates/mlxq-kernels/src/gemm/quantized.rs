@@ -28,11 +28,7 @@ pub(super) struct QuantizedPanels {
 
 impl QuantizedPanels {
     /// Packs the rows of `stored`, which are of the format `affine`.
-    pub(super) fn pack(
-        [output, input]: [usize; 2],
-        affine: Affine,
-        stored: &Stored,
-    ) -> Self {
+    pub(super) fn pack([output, input]: [usize; 2], affine: Affine, stored: &Stored) -> Self {
         let group_size = affine.group_size();
         let (panels, groups_per_row) = (output.div_ceil(COLUMNS), input / group_size);
         let row_bytes = input / 8 * affine.bits() as usize;

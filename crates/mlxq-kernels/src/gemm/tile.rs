@@ -50,12 +50,7 @@ pub(super) fn add(x: &[f32], block: &[[f32; COLUMNS]], out: &mut [f32], place: P
 /// [`add`], tile by tile, with the number of a tile's rows known to the compiler, so that the sums stay
 /// in registers.
 #[inline(always)]
-fn add_rows<const FUSED: bool>(
-    x: &[f32],
-    block: &[[f32; COLUMNS]],
-    out: &mut [f32],
-    place: Place,
-) {
+fn add_rows<const FUSED: bool>(x: &[f32], block: &[[f32; COLUMNS]], out: &mut [f32], place: Place) {
     let tiles = x.chunks(ROWS * place.input).zip(out.chunks_mut(ROWS * place.width));
     for (x, out) in tiles {
         match x.len() / place.input {

@@ -95,7 +95,12 @@ mod tests {
 
     fn spread_all(bits: u32, bytes: &[u8]) -> Vec<u8> {
         fn all<const BITS: usize>(bytes: &[u8]) -> Vec<u8> {
-            bytes.as_chunks::<BITS>().0.iter().flat_map(|eight| spread(eight).to_le_bytes()).collect()
+            bytes
+                .as_chunks::<BITS>()
+                .0
+                .iter()
+                .flat_map(|eight| spread(eight).to_le_bytes())
+                .collect()
         }
         match bits {
             2 => all::<2>(bytes),
