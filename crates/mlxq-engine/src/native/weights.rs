@@ -83,6 +83,12 @@ impl NativeWeights<'_> {
             .and_then(|quantization| quantization.module(&format!("{}{path}", self.prefix)))
             .ok_or_else(|| CheckpointError::unexplained_scales(&scales))?;
         let [rows, columns] = shape;
+        if !columns.is_multiple_of(format.group_size()) {
+            return Err(ModelError::Unsupported {
+                key: "quantization".to_owned(),
+                value: format!("groups of {} in `{path}` of {shape:?}", format.group_size()),
+            });
+        }
         let words =
             self.typed(&format!("{path}.weight"), &[rows, format.words(columns)], Dtype::U32)?;
         let groups = [rows, columns / format.group_size()];

@@ -8,6 +8,9 @@ use super::tile::COLUMNS;
 use crate::isa::multiversion;
 use crate::quant::{Affine, Stored, spread};
 
+/// Inputs whose codes are reordered at once; every group is a multiple.
+const STRIP: usize = 32;
+
 /// Scales and biases of one group of a panel's columns.
 #[derive(Debug, Clone, Copy, Default)]
 struct Group {
@@ -38,7 +41,8 @@ impl QuantizedPanels {
         all.enumerate().for_each(|(panel, (codes, groups))| {
             let first = panel * COLUMNS;
             let rows = first..output.min(first + COLUMNS);
-            turn_codes(affine.bits(), (stored.words, row_bytes), rows.clone(), codes);
+            let words = &stored.words[rows.start * row_bytes..rows.end * row_bytes];
+            turn_codes(affine.bits(), words, row_bytes, codes);
             turn_groups(stored, rows, groups);
         });
         Self { codes, groups, input, group_size }
@@ -73,61 +77,50 @@ multiversion! {
     }
 }
 
-/// Codes of the rows `rows`, each of `row_bytes` in `words`, as columns of a panel.
-fn turn_codes(
-    bits: u32,
-    (words, row_bytes): (&[u8], usize),
-    rows: Range<usize>,
-    codes: &mut [[u8; COLUMNS]],
-) {
-    let turn = match bits {
-        2 => turn_eights::<2>,
-        3 => turn_eights::<3>,
-        4 => turn_eights::<4>,
-        5 => turn_eights::<5>,
-        6 => turn_eights::<6>,
-        _ => turn_eights::<8>,
-    };
-    let mut first_column = 0;
-    let words = &words[rows.start * row_bytes..rows.end * row_bytes];
-    for eight in words.chunks(8 * row_bytes) {
-        let rows: Vec<&[u8]> = eight.chunks_exact(row_bytes).collect();
-        turn(&rows, first_column, codes);
-        first_column += 8;
-    }
-}
-
-/// Up to eight rows of codes of `BITS` bits as columns from `first_column` on.
-fn turn_eights<const BITS: usize>(
-    rows: &[&[u8]],
-    first_column: usize,
-    codes: &mut [[u8; COLUMNS]],
-) {
-    let nothing: &[[u8; BITS]] = &[];
-    let mut eights = [nothing; 8];
-    for (eights, row) in eights.iter_mut().zip(rows) {
-        *eights = row.as_chunks().0;
-    }
-    for (place, codes) in codes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let mut square = eights.map(|eights| eights.get(place).map_or(0, spread));
-        transpose(&mut square);
-        for (codes, line) in codes.iter_mut().zip(square) {
-            codes[first_column..first_column + 8].copy_from_slice(&line.to_le_bytes());
+multiversion! {
+    /// The rows of `words`, each of `row_bytes`, at most [`COLUMNS`], as columns of a panel.
+    fn turn_codes(bits: u32, words: &[u8], row_bytes: usize, codes: &mut [[u8; COLUMNS]]) {
+        match bits {
+            2 => turn_strips::<2>(words, row_bytes, codes),
+            3 => turn_strips::<3>(words, row_bytes, codes),
+            4 => turn_strips::<4>(words, row_bytes, codes),
+            5 => turn_strips::<5>(words, row_bytes, codes),
+            6 => turn_strips::<6>(words, row_bytes, codes),
+            _ => turn_strips::<8>(words, row_bytes, codes),
         }
     }
 }
 
-/// Transposes 8 × 8 bytes: squares of four, two and one bytes change places across the diagonal.
+/// [`turn_codes`] with the number of bits known to the compiler.
 #[inline(always)]
-fn transpose(square: &mut [u64; 8]) {
-    const LOWER: [(usize, u64); 3] =
-        [(4, 0xffff_ffff), (2, 0xffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)];
-    for (size, lower) in LOWER {
-        for row in (0..8).filter(|row| row & size == 0) {
-            let differing = (square[row] >> (8 * size) ^ square[row + size]) & lower;
-            square[row] ^= differing << (8 * size);
-            square[row + size] ^= differing;
+fn turn_strips<const BITS: usize>(words: &[u8], row_bytes: usize, codes: &mut [[u8; COLUMNS]]) {
+    let mut strip = [[0; STRIP]; COLUMNS];
+    for (place, codes) in codes.as_chunks_mut::<STRIP>().0.iter_mut().enumerate() {
+        for (strip, row) in strip.iter_mut().zip(words.chunks_exact(row_bytes)) {
+            let eights = &row.as_chunks::<BITS>().0[place * (STRIP / 8)..];
+            for (codes, eight) in strip.as_chunks_mut().0.iter_mut().zip(eights) {
+                *codes = spread(eight).to_le_bytes();
+            }
         }
+        turn_strip(&strip, codes);
+    }
+}
+
+/// Rows to columns: `codes[i][r] = strip[r][i]`.
+#[inline(always)]
+fn turn_strip(strip: &[[u8; STRIP]; COLUMNS], codes: &mut [[u8; COLUMNS]; STRIP]) {
+    // Eight bytes of a column as one number: loops over numbers are vectorized, over bytes they are not.
+    let mut columns = [[0u64; STRIP]; 2];
+    for (column, rows) in columns.iter_mut().zip(strip.as_chunks::<8>().0) {
+        for (i, column) in column.iter_mut().enumerate() {
+            for (place, row) in rows.iter().enumerate() {
+                *column |= u64::from(row[i]) << (8 * place);
+            }
+        }
+    }
+    for (i, codes) in codes.iter_mut().enumerate() {
+        let (low, high) = (u128::from(columns[0][i]), u128::from(columns[1][i]));
+        *codes = (low | high << 64).to_le_bytes();
     }
 }
 
