@@ -12,7 +12,9 @@ use mlxq_kernels::quant::{Encoded, Format, Stored};
 
 const SHAPES: [[usize; 2]; 3] = [[768, 768], [3072, 768], [768, 3072]];
 const ROWS: [usize; 4] = [1, 12, 64, 512];
-const ROUNDS: usize = 15;
+/// Weights of all matrices of a product.
+const WEIGHTS: usize = 1 << 24;
+const ROUNDS: usize = 9;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(1), |text| text.parse())?;
@@ -43,19 +45,19 @@ fn measure([output, input]: [usize; 2], stdout: &mut impl Write) -> std::io::Res
         float * 1e6,
         quantized * 1e6
     )?;
-    let float = PackedMatrix::of_bytes(Float::F32, &bytes, output, input);
-    let quantized = PackedMatrix::quantized(&stored, output, input);
+    // Matrix after matrix, as in a model, whose weights are more than the caches hold.
+    let copies = WEIGHTS / (output * input);
+    let float = vec![PackedMatrix::of_bytes(Float::F32, &bytes, output, input); copies];
+    let quantized = vec![PackedMatrix::quantized(&stored, output, input); copies];
     for rows in ROWS {
         let (x, mut out) = (numbers(rows * input), vec![0.0; rows * output]);
-        // Repeated, so that the panels of a small product are as warm for both.
-        let repeats = 1 + (1 << 26) / (rows * output * input);
-        let mut rate = |matrix: &PackedMatrix| {
+        let mut rate = |matrices: &[PackedMatrix]| {
             let seconds = least(|| {
-                for _ in 0..repeats {
+                for matrix in matrices {
                     matrix.multiply(&x, std::hint::black_box(&mut out), |_| ());
                 }
             });
-            rows as f64 * size * repeats as f64 / seconds * 1e-9
+            (rows * matrices.len()) as f64 * size / seconds * 1e-9
         };
         let (float, quantized) = (rate(&float), rate(&quantized));
         let ratio = quantized / float;
