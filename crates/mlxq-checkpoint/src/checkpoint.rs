@@ -8,7 +8,7 @@ use mlxq_kernels::quant::Format;
 use serde_json::{Map, Value};
 
 use crate::read::{Shards, weight_files};
-use crate::tensor::{TensorInfo, TensorSource};
+use crate::tensor::{TensorBytes, TensorInfo, TensorSource};
 use crate::{CheckpointError, json, quantized};
 
 /// What a checkpoint is for, which decides the names and heads of the converted folder.
@@ -141,6 +141,10 @@ impl TensorSource for Checkpoint {
         buffer: &mut Vec<u8>,
     ) -> Result<(), CheckpointError> {
         self.tensors.read_part(name, part, buffer)
+    }
+
+    fn bytes(&self, name: &str, part: Range<usize>) -> Result<TensorBytes, CheckpointError> {
+        self.tensors.bytes(name, part)
     }
 }
 

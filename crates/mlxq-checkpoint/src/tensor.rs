@@ -3,11 +3,12 @@
 //! [`TensorSource`] is the one seam between files and everything above: a converter, a model and an
 //! engine see names, shapes, dtypes and bytes, and never a path.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use mlxq_kernels::float::Float;
 
 use crate::CheckpointError;
+use crate::read::Mapping;
 
 /// Element types that a checkpoint may hold, by their safetensors names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -146,6 +147,40 @@ impl TensorInfo {
     }
 }
 
+/// Bytes of a tensor, row-major and little-endian, beginning at any address: mapped from the file, or
+/// read from it.
+#[derive(Debug)]
+pub struct TensorBytes(Held);
+
+#[derive(Debug)]
+enum Held {
+    Mapped(Mapping),
+    Read(Vec<u8>),
+}
+
+impl Deref for TensorBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Held::Mapped(mapping) => mapping.bytes(),
+            Held::Read(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Mapping> for TensorBytes {
+    fn from(mapping: Mapping) -> Self {
+        Self(Held::Mapped(mapping))
+    }
+}
+
+impl From<Vec<u8>> for TensorBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Held::Read(bytes))
+    }
+}
+
 /// Something that holds named tensors: one file, several shards, or a test's memory.
 pub trait TensorSource: Send + Sync {
     /// All tensors, in a stable order.
@@ -169,6 +204,25 @@ pub trait TensorSource: Send + Sync {
     fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
         let info = self.find(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
         self.read_part(name, 0..info.bytes(), buffer)
+    }
+
+    /// The bytes `part` of the tensor for as long as they are held, mapped where the source can, so
+    /// that what is never looked at is never loaded.
+    ///
+    /// # Errors
+    /// As [`Self::read_part`].
+    fn bytes(&self, name: &str, part: Range<usize>) -> Result<TensorBytes, CheckpointError> {
+        self.read_bytes(name, part)
+    }
+
+    /// The bytes `part` of the tensor, read now.
+    ///
+    /// # Errors
+    /// As [`Self::read_part`].
+    fn read_bytes(&self, name: &str, part: Range<usize>) -> Result<TensorBytes, CheckpointError> {
+        let mut bytes = Vec::new();
+        self.read_part(name, part, &mut bytes)?;
+        Ok(bytes.into())
     }
 
     /// The tensor of that name, if there is one.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::rule::{Draft, Piece};
 use super::{Part, Role};
 use crate::CheckpointError;
-use crate::tensor::{TensorInfo, TensorSource};
+use crate::tensor::{TensorBytes, TensorInfo, TensorSource};
 
 /// One tensor of the arranged model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,5 +195,18 @@ impl TensorSource for ArrangedTensors<'_> {
             at += bytes;
         }
         Ok(())
+    }
+
+    fn bytes(&self, name: &str, part: Range<usize>) -> Result<TensorBytes, CheckpointError> {
+        let place = *self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        let info = &self.tensors[place];
+        info.check_part(&part)?;
+        match self.pieces[place] {
+            [whole] if !whole.transposed => {
+                let start = whole.first_row * info.columns() * info.dtype.size();
+                self.source.bytes(&whole.source, start + part.start..start + part.end)
+            }
+            _ => self.read_bytes(name, part),
+        }
     }
 }

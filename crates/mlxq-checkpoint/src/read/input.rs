@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::Mapping;
 use crate::CheckpointError;
 use crate::positioned;
 
@@ -78,6 +79,14 @@ impl Input {
             }
         };
         done.map_err(CheckpointError::io(&self.path))
+    }
+
+    /// The bytes of `range`, mapped; `None` where they cannot be, which reading then explains.
+    pub(crate) fn map(&self, range: Range<u64>) -> Option<Mapping> {
+        match &self.bytes {
+            Bytes::File(file) => Mapping::new(file, range).ok(),
+            Bytes::Memory(_) => None,
+        }
     }
 
     /// The bytes of `range`; memory grows only as they arrive.

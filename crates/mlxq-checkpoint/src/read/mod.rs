@@ -2,6 +2,7 @@
 
 mod input;
 mod limits;
+mod map;
 mod safetensors;
 mod shards;
 mod torch;
@@ -12,6 +13,7 @@ use crate::CheckpointError;
 use crate::tensor::TensorSource;
 
 pub(crate) use input::Input;
+pub(crate) use map::Mapping;
 pub use safetensors::Safetensors;
 pub(crate) use shards::{Index, Shards, weight_files};
 pub use torch::TorchFile;

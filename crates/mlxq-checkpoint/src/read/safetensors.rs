@@ -14,9 +14,11 @@ use super::Input;
 use super::limits::{
     TENSOR_LIMIT, byte_size, check_name, check_rank, dimension, unsupported_dtype,
 };
-use crate::tensor::{Dtype, TensorInfo, TensorSource};
+use crate::tensor::{Dtype, TensorBytes, TensorInfo, TensorSource};
 use crate::{CheckpointError, json, shown};
 
+/// The least number of bytes that are mapped: to read fewer is cheaper.
+const LEAST_MAPPED: usize = 1 << 16;
 /// The longest header, as in the safetensors library.
 const HEADER_LIMIT: u64 = 100_000_000;
 
@@ -97,6 +99,20 @@ impl TensorSource for Safetensors {
         let offset = (range.start + part.start) as u64;
         self.input.read_at(buffer, offset)?;
         check_bool(&self.tensors[*place], buffer, self.input.path())
+    }
+
+    fn bytes(&self, name: &str, part: Range<usize>) -> Result<TensorBytes, CheckpointError> {
+        let (place, range) =
+            self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        let info = &self.tensors[*place];
+        info.check_part(&part)?;
+        if part.len() >= LEAST_MAPPED && info.dtype != Dtype::Bool {
+            let start = (range.start + part.start) as u64;
+            if let Some(mapping) = self.input.map(start..start + part.len() as u64) {
+                return Ok(mapping.into());
+            }
+        }
+        self.read_bytes(name, part)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::{Safetensors, TorchFile};
-use crate::tensor::{TensorInfo, TensorSource};
+use crate::tensor::{TensorBytes, TensorInfo, TensorSource};
 use crate::{CheckpointError, json, shown};
 
 /// A file that holds a whole model, and the index of its shards, in the order in which transformers
@@ -316,6 +316,12 @@ impl TensorSource for Shards {
         let (_, file) =
             self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
         self.files[*file].read_part(name, part, buffer)
+    }
+
+    fn bytes(&self, name: &str, part: Range<usize>) -> Result<TensorBytes, CheckpointError> {
+        let (_, file) =
+            self.places.get(name).ok_or_else(|| CheckpointError::missing_tensor(name))?;
+        self.files[*file].bytes(name, part)
     }
 }
 

@@ -63,14 +63,18 @@ impl NativeEngine {
             prefix: arrangement.prefix(),
         };
         let count = labels.as_ref().map(Vec::len);
-        let scope = Scope::root(&weights);
-        let model = mlxq_models::build(checkpoint.model_type(), config, count, &scope)?;
+        let pool = pool(options.threads)?;
+        // Weights are packed by the threads that will multiply them.
+        let model = pool.install(|| {
+            let scope = Scope::root(&weights);
+            mlxq_models::build(checkpoint.model_type(), config, count, &scope)
+        })?;
         let sentence = match purpose {
             Purpose::Embedding => Some(SentenceFolder::open(dir)?),
             Purpose::SequenceClassification => None,
         };
         Ok(Self {
-            pool: pool(options.threads)?,
+            pool,
             model,
             info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
             sentence: sentence.map(|sentence| sentence.load()).transpose()?,

@@ -1,7 +1,8 @@
-//! Lookup tables whose rows stay as the checkpoint stores them.
+//! Lookup tables whose rows stay where the checkpoint has them, which is the mapped file if it can be.
 
+use mlxq_checkpoint::tensor::TensorBytes;
 use mlxq_kernels::float::Float;
-use mlxq_kernels::quant::Packed;
+use mlxq_kernels::quant::{Format, Stored};
 
 /// A table `[rows, width]`; rows are decoded when they are looked up.
 #[derive(Debug)]
@@ -12,18 +13,36 @@ pub struct Table {
 
 #[derive(Debug)]
 enum Rows {
-    Float { float: Float, bytes: Vec<u8> },
-    Packed(Packed),
+    Float { float: Float, bytes: TensorBytes },
+    Packed(PackedBytes),
+}
+
+/// The tensors of a quantized matrix, as [`Stored`] describes them.
+#[derive(Debug)]
+pub(super) struct PackedBytes {
+    pub(super) format: Format,
+    pub(super) float: Float,
+    pub(super) words: TensorBytes,
+    pub(super) scales: TensorBytes,
+    pub(super) biases: TensorBytes,
+}
+
+impl PackedBytes {
+    /// The matrix for the kernels.
+    pub(super) fn stored(&self) -> Stored<'_> {
+        let Self { format, float, words, scales, biases } = self;
+        Stored { format: *format, float: *float, words, scales, biases }
+    }
 }
 
 impl Table {
     /// A table of plain numbers, given as its bytes.
-    pub(super) fn float(width: usize, float: Float, bytes: Vec<u8>) -> Self {
+    pub(super) fn float(width: usize, float: Float, bytes: TensorBytes) -> Self {
         Self { width, rows: Rows::Float { float, bytes } }
     }
 
     /// A quantized table.
-    pub(super) fn packed(width: usize, packed: Packed) -> Self {
+    pub(super) fn packed(width: usize, packed: PackedBytes) -> Self {
         Self { width, rows: Rows::Packed(packed) }
     }
 
@@ -39,7 +58,7 @@ impl Table {
                 let bytes_per_row = self.width * float.size();
                 float.decode(&bytes[row * bytes_per_row..(row + 1) * bytes_per_row], out);
             }
-            Rows::Packed(packed) => packed.restore(Float::F32, row * self.width, out),
+            Rows::Packed(packed) => packed.stored().restore(row * self.width, out),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! A checkpoint's tensors as the native engine's parameters.
 
-use mlxq_checkpoint::tensor::{Dtype, TensorInfo, TensorSource};
+use mlxq_checkpoint::tensor::{Dtype, TensorBytes, TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
 use mlxq_kernels::gemm::PackedMatrix;
-use mlxq_kernels::quant::{Format, Packed, Scales};
+use mlxq_kernels::quant::Format;
 use mlxq_models::{ModelError, NormKind, Weights, expect_shape};
 
 use super::ops::{Linear, NativeOps, Norm};
-use super::table::Table;
+use super::table::{PackedBytes, Table};
 
 /// Parameters read from tensors under their canonical names.
 pub(super) struct NativeWeights<'a> {
@@ -33,15 +33,15 @@ impl Weights<NativeOps> for NativeWeights<'_> {
 
     fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<Linear, ModelError> {
         let weight = match self.packed(path, shape)? {
-            Some(packed) => {
-                let mut weight = vec![0.0; shape[0] * shape[1]];
-                packed.restore(Float::F32, 0, &mut weight);
-                weight
+            Some(packed) => PackedMatrix::quantized(&packed.stored(), shape[0], shape[1]),
+            None => {
+                let info = expect_shape(self.source, &format!("{path}.weight"), &shape)?;
+                let (float, bytes) = self.bytes(info)?;
+                PackedMatrix::of_bytes(float, &bytes, shape[0], shape[1])
             }
-            None => self.numbers(&format!("{path}.weight"), &shape)?,
         };
         let bias = bias.then(|| self.numbers(&format!("{path}.bias"), &shape[..1])).transpose()?;
-        Ok(Linear { weight: PackedMatrix::new(&weight, shape[0], shape[1]), bias })
+        Ok(Linear { weight, bias })
     }
 
     fn convolution(
@@ -92,52 +92,57 @@ impl NativeWeights<'_> {
     }
 
     /// The format and bytes of a float tensor.
-    fn bytes(&self, info: &TensorInfo) -> Result<(Float, Vec<u8>), ModelError> {
-        let float = info.dtype.float().ok_or_else(|| ModelError::Unsupported {
-            key: info.name.clone(),
-            value: format!("{:?}", info.dtype),
-        })?;
-        let mut bytes = Vec::new();
-        self.source.read(&info.name, &mut bytes)?;
-        Ok((float, bytes))
+    fn bytes(&self, info: &TensorInfo) -> Result<(Float, TensorBytes), ModelError> {
+        let float = info.dtype.float().ok_or_else(|| unsupported(info))?;
+        Ok((float, self.source.bytes(&info.name, 0..info.bytes())?))
     }
 
     /// The quantized matrix at `path`; `None` when it is stored in float.
-    fn packed(&self, path: &str, shape: [usize; 2]) -> Result<Option<Packed>, ModelError> {
+    fn packed(&self, path: &str, shape: [usize; 2]) -> Result<Option<PackedBytes>, ModelError> {
         let scales = format!("{path}.scales");
         if self.source.find(&scales).is_none() {
             return Ok(None);
         }
-        let words = format!("{path}.weight");
         let format = self
             .quantization
             .and_then(|quantization| quantization.module(&format!("{}{path}", self.prefix)))
             .ok_or_else(|| CheckpointError::unexplained_scales(&scales))?;
         let [rows, columns] = shape;
-        let bytes = self.typed(&words, &[rows, format.words(columns)], Dtype::U32)?;
+        if !columns.is_multiple_of(format.group_size()) {
+            return Err(ModelError::Unsupported {
+                key: "quantization".to_owned(),
+                value: format!("groups of {} in `{path}` of {shape:?}", format.group_size()),
+            });
+        }
+        let words =
+            self.typed(&format!("{path}.weight"), &[rows, format.words(columns)], Dtype::U32)?;
         let groups = [rows, columns / format.group_size()];
-        let scales = match format {
-            Format::Affine(_) => Scales::Affine {
-                scales: self.numbers(&scales, &groups)?,
-                biases: self.numbers(&format!("{path}.biases"), &groups)?,
-            },
-            Format::Floating(_) => Scales::Floating(self.typed(&scales, &groups, Dtype::U8)?),
+        let (float, scales, biases) = match format {
+            Format::Affine(_) => {
+                let (float, scales) = self.bytes(expect_shape(self.source, &scales, &groups)?)?;
+                let biases = self.typed(&format!("{path}.biases"), &groups, float.into())?;
+                (float, scales, biases)
+            }
+            Format::Floating(_) => {
+                (Float::F32, self.typed(&scales, &groups, Dtype::U8)?, Vec::new().into())
+            }
         };
-        let words = bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        Ok(Some(Packed { format, words, scales }))
+        Ok(Some(PackedBytes { format, float, words, scales, biases }))
     }
 
     /// The bytes of a tensor that must have this shape and type.
-    fn typed(&self, name: &str, shape: &[usize], dtype: Dtype) -> Result<Vec<u8>, ModelError> {
+    fn typed(&self, name: &str, shape: &[usize], dtype: Dtype) -> Result<TensorBytes, ModelError> {
         let info = expect_shape(self.source, name, shape)?;
         if info.dtype != dtype {
-            let value = format!("{:?}", info.dtype);
-            return Err(ModelError::Unsupported { key: name.to_owned(), value });
+            return Err(unsupported(info));
         }
-        let mut bytes = Vec::new();
-        self.source.read(name, &mut bytes)?;
-        Ok(bytes)
+        Ok(self.source.bytes(name, 0..info.bytes())?)
     }
+}
+
+/// The error of an element type that cannot be read here.
+fn unsupported(info: &TensorInfo) -> ModelError {
+    ModelError::Unsupported { key: info.name.clone(), value: format!("{:?}", info.dtype) }
 }
 
 #[cfg(test)]

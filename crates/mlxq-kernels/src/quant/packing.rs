@@ -28,6 +28,21 @@ fn pack_eights<const BITS: usize>(codes: &[u8], bytes: &mut [u8]) {
     }
 }
 
+/// Eight codes of `BITS` bits as the bytes of a number.
+#[inline(always)]
+pub(crate) fn spread<const BITS: usize>(bytes: &[u8; BITS]) -> u64 {
+    let mut eight = [0; 8];
+    eight[..BITS].copy_from_slice(bytes);
+    let eight = u64::from_le_bytes(eight);
+    // What moved together in `pack_eights` parts again: fours, pairs, codes.
+    let four = (1 << (4 * BITS)) - 1;
+    let fours = eight & four | (eight >> (4 * BITS) & four) << 32;
+    let two = ((1 << (2 * BITS)) - 1) * 0x1_0000_0001;
+    let twos = fours & two | (fours >> (2 * BITS) & two) << 16;
+    let one = ((1 << BITS) - 1) * 0x1_0001_0001_0001;
+    twos & one | (twos >> BITS & one) << 8
+}
+
 /// Unpacks `codes.len()` codes from `words`.
 pub(super) fn unpack(bits: u32, words: &[u32], codes: &mut [u8]) {
     let mask = (1u64 << bits) - 1;
@@ -74,6 +89,26 @@ mod tests {
             let mut back = vec![0; 64];
             unpack(bits, &words, &mut back);
             assert_eq!(back, codes, "{bits} bits");
+            assert_eq!(spread_all(bits, &bytes), codes, "{bits} bits by eights");
+        }
+    }
+
+    fn spread_all(bits: u32, bytes: &[u8]) -> Vec<u8> {
+        fn all<const BITS: usize>(bytes: &[u8]) -> Vec<u8> {
+            bytes
+                .as_chunks::<BITS>()
+                .0
+                .iter()
+                .flat_map(|eight| spread(eight).to_le_bytes())
+                .collect()
+        }
+        match bits {
+            2 => all::<2>(bytes),
+            3 => all::<3>(bytes),
+            4 => all::<4>(bytes),
+            5 => all::<5>(bytes),
+            6 => all::<6>(bytes),
+            _ => all::<8>(bytes),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, BufWriter, stdin, stdout};
 use std::path::Path;
 
 use anyhow::Context;
-use mlxq_engine::Tokenizer;
 use mlxq_engine::native::{NativeEngine, NativeOptions};
+use mlxq_engine::{EngineError, Tokenizer};
 use mlxq_pipeline::predict::predict;
 use mlxq_pipeline::{ExitClass, Reporter};
 use tempfile::NamedTempFile;
@@ -24,8 +24,8 @@ pub(crate) fn run(arguments: &PredictArguments, printer: &Printer) -> Done {
 fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Result<ExitClass> {
     let mut input = open(&arguments.input)?;
     let options = NativeOptions { threads: threads(arguments.threads) };
-    let mut engine = NativeEngine::open(&arguments.model, options)?;
-    let tokenizer = Tokenizer::open(&arguments.model, arguments.max_length)?;
+    let (engine, tokenizer) = open_model(arguments, options);
+    let (mut engine, tokenizer) = (engine?, tokenizer?);
     let longest = tokenizer.max_length();
     if arguments.max_length.is_some_and(|asked| asked > longest.tokens) {
         printer
@@ -53,6 +53,19 @@ fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Res
         ));
     }
     Ok(ExitClass::Done)
+}
+
+/// The engine and the tokenizer, opened at the same time.
+fn open_model(
+    arguments: &PredictArguments,
+    options: NativeOptions,
+) -> (Result<NativeEngine, EngineError>, Result<Tokenizer, EngineError>) {
+    std::thread::scope(|scope| {
+        let tokenizer = scope.spawn(|| Tokenizer::open(&arguments.model, arguments.max_length));
+        let engine = NativeEngine::open(&arguments.model, options);
+        let tokenizer = tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (engine, tokenizer)
+    })
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
