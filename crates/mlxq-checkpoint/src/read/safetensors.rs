@@ -288,7 +288,8 @@ mod tests {
 
     /// A file whose second tensor begins at an odd address, and what it holds.
     fn unaligned(path: &Path) -> Vec<u8> {
-        let data: Vec<u8> = (0..LEAST_MAPPED as u32 + 5).map(|i| (i.wrapping_mul(i) >> 4) as u8).collect();
+        let data: Vec<u8> =
+            (0..LEAST_MAPPED as u32 + 5).map(|i| (i.wrapping_mul(i) >> 4) as u8).collect();
         let (end, count) = (data.len(), (data.len() - 1) / 4);
         let header = format!(
             r#"{{"a":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}},
