@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::process::{command, run as run_command, say};
-use crate::{peers, places};
+use crate::{model, peers, places};
 
 /// Makes everything under `fixtures/` again.
 ///
@@ -36,6 +36,23 @@ pub(crate) fn llama_1b() -> Result<PathBuf> {
         say(&format!("making llama-1b, 2.2 GB, in {}", folder.display()));
         let script = places::root().join("peers/llama_1b.py");
         run_command(command(peers::python()?, [script]).arg(&folder))?;
+    }
+    Ok(folder)
+}
+
+/// The folder of a random BERT-base in float32 in the cache, made where it is missing.
+///
+/// # Errors
+/// When the peers' environment or the script fails, or the tokenizer cannot be had.
+pub(crate) fn bert_base() -> Result<PathBuf> {
+    let models = places::cache()?.join("models");
+    let (folder, tokenizer) = (models.join("bert-base"), models.join("all-MiniLM-L6-v2"));
+    // The script writes it last.
+    if !folder.join("config.json").is_file() {
+        model::ensure(&tokenizer)?;
+        say(&format!("making BERT-base, 440 MB, in {}", folder.display()));
+        let script = places::root().join("peers/bert_base.py");
+        run_command(command(peers::python()?, [script]).arg(&folder).arg(&tokenizer))?;
     }
     Ok(folder)
 }

@@ -158,6 +158,14 @@ enum Held {
     Read(Vec<u8>),
 }
 
+#[cfg(test)]
+impl TensorBytes {
+    /// Whether they are mapped.
+    pub(crate) fn are_mapped(&self) -> bool {
+        matches!(self.0, Held::Mapped(_))
+    }
+}
+
 impl Deref for TensorBytes {
     type Target = [u8];
 

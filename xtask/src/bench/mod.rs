@@ -3,7 +3,9 @@
 mod convert;
 mod quantize;
 mod run;
+mod start;
 
 pub(crate) use convert::run as convert;
 pub(crate) use quantize::run as quantize;
 pub(crate) use run::run;
+pub(crate) use start::run as start;

@@ -161,6 +161,10 @@ fn bytes(source: &dyn TensorSource, name: &str) -> Vec<u8> {
         parts.append(&mut one);
     }
     assert_eq!(parts, buffer, "parts of {name} make the whole");
+    for range in [0..buffer.len(), buffer.len() / 3..buffer.len() * 2 / 3] {
+        let held = source.bytes(name, range.clone()).expect("held");
+        assert_eq!(*held, buffer[range.clone()], "{range:?} of {name}");
+    }
     buffer
 }
 

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_part_is_what_the_file_holds_there() {
-        let bytes: Vec<u8> = (0..20_000u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..20_000u32).map(|i| ((i * i) >> 3) as u8).collect();
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&bytes).expect("written");
         for range in [0..20_000, 1..5000, 4095..4097, 4096..8192, 19_999..20_000] {

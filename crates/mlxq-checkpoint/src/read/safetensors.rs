@@ -286,6 +286,62 @@ mod tests {
         assert_eq!(buffer, 1.5f32.to_le_bytes());
     }
 
+    /// A file whose second tensor begins at an odd address, and what it holds.
+    fn unaligned(path: &Path) -> Vec<u8> {
+        let data: Vec<u8> =
+            (0..LEAST_MAPPED as u32 + 5).map(|i| (i.wrapping_mul(i) >> 4) as u8).collect();
+        let (end, count) = (data.len(), (data.len() - 1) / 4);
+        let header = format!(
+            r#"{{"a":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}},
+            "b":{{"dtype":"F32","shape":[{count}],"data_offsets":[1,{end}]}}}}"#
+        );
+        let mut bytes = file(&header, 0);
+        // The data begins at an even address, so that `b` does not.
+        if bytes.len() % 2 == 1 {
+            bytes = file(&format!("{header} "), 0);
+        }
+        bytes.extend_from_slice(&data);
+        std::fs::write(path, bytes).expect("written");
+        data
+    }
+
+    #[test]
+    fn mapped_bytes_are_the_file_s_wherever_they_begin() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.safetensors");
+        let data = unaligned(&path);
+        let tensors = Safetensors::open(&path).expect("good");
+        let all = LEAST_MAPPED + 4;
+        for (range, is_mapped) in [(0..all, true), (3..all, true), (1..LEAST_MAPPED, false)] {
+            let bytes = tensors.bytes("b", range.clone()).expect("there");
+            assert_eq!(*bytes, data[1..][range.clone()], "{range:?}");
+            assert_eq!(bytes.are_mapped(), is_mapped, "{range:?}");
+            let read = tensors.read_bytes("b", range).expect("there");
+            assert_eq!(*bytes, *read);
+        }
+        let bytes = tensors.bytes("b", 0..all).expect("there");
+        assert_eq!(bytes.as_ptr() as usize % 2, 1, "an odd address");
+        assert!(tensors.bytes("b", 0..all + 1).is_err());
+        assert!(tensors.bytes("c", 0..1).is_err());
+        if cfg!(unix) {
+            std::fs::remove_file(&path).expect("removed");
+            assert_eq!(*bytes, data[1..], "held beyond the file's name");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_after_it_was_opened_is_an_error() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.safetensors");
+        unaligned(&path);
+        let tensors = Safetensors::open(&path).expect("good");
+        let whole = std::fs::metadata(&path).expect("there").len();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        file.set_len(whole - 1).expect("cut");
+        let error = tensors.bytes("b", 0..LEAST_MAPPED + 4).expect_err("cut").to_string();
+        assert!(error.contains("x.safetensors"), "{error}");
+    }
+
     /// Every case is an error in the column "ours" of the project's list of bad inputs, part 1.
     #[test]
     fn lying_headers_are_refused() {

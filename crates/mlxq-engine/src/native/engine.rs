@@ -19,8 +19,8 @@ pub struct NativeOptions {
     pub threads: usize,
 }
 
-/// A model on the CPU: the original checkpoint in f32, or a converted folder with its quantized
-/// weights restored to f32.
+/// A model on the CPU: the original checkpoint in f32, or a converted folder, with the results that its
+/// weights restored to f32 would have.
 pub struct NativeEngine {
     pool: ThreadPool,
     model: Box<dyn Encoder<NativeOps>>,

@@ -97,7 +97,7 @@ fn turn_strips<const BITS: usize>(words: &[u8], row_bytes: usize, codes: &mut [[
     let mut strip = [[0; STRIP]; COLUMNS];
     for (place, codes) in codes.as_chunks_mut::<STRIP>().0.iter_mut().enumerate() {
         for (strip, row) in strip.iter_mut().zip(words.chunks_exact(row_bytes)) {
-            let eights = &row.as_chunks::<BITS>().0[place * (STRIP / 8)..];
+            let eights = &row.as_chunks::<BITS>().0.as_chunks::<{ STRIP / 8 }>().0[place];
             for (codes, eight) in strip.as_chunks_mut().0.iter_mut().zip(eights) {
                 *codes = spread(eight).to_le_bytes();
             }
