@@ -10,6 +10,7 @@ mod shapes;
 
 pub mod labels;
 pub mod ops;
+pub mod problem;
 pub mod sentence;
 
 pub use config::Config;
