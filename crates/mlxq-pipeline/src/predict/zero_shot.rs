@@ -195,8 +195,8 @@ impl ZeroShot {
     }
 }
 
-/// Places by descending score, the later of equals first: an ascending stable sort read backwards, as in
-/// transformers.
+/// Places by descending score, the later of equals first: an ascending stable sort read backwards, as
+/// transformers means it, whose sort is stable on some machines only.
 fn best_first(scores: &[f32]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..scores.len()).collect();
     places.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(Reverse(*a).cmp(&Reverse(*b))));
