@@ -14,4 +14,4 @@ pub mod worker;
 
 pub use engine::{Batch, Engine, EngineInfo, Output, OutputKind};
 pub use error::EngineError;
-pub use tokenize::{Encoding, MaxLength, Tokenizer};
+pub use tokenize::{Encoding, MaxLength, Tokenizer, Truncation};

@@ -2,7 +2,7 @@
 //!
 //! A `tokenizer.json` may carry truncation and padding settings of its own; they are replaced. The
 //! longest row follows sentence-transformers' rule where the folder has a `modules.json`, and
-//! transformers' otherwise.
+//! transformers' otherwise. `model_input_names` decides about segments, as in transformers.
 
 use std::path::Path;
 
@@ -11,7 +11,9 @@ use mlxq_models::Config;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
-use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{
+    PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings,
+};
 
 use crate::EngineError;
 
@@ -41,10 +43,22 @@ impl MaxLength {
     }
 }
 
+/// Which text of a pair that is too long gets cut, by transformers' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truncation {
+    /// `longest_first`: the longer one, then both.
+    LongestFirst,
+    /// `only_first`: never the second.
+    OnlyFirst,
+}
+
 /// A folder's tokenizer.
 pub struct Tokenizer {
+    /// Without truncation of its own: see [`Self::encode`].
     inner: tokenizers::Tokenizer,
+    truncation: TruncationParams,
     max_length: MaxLength,
+    has_segments: bool,
 }
 
 impl Tokenizer {
@@ -65,8 +79,7 @@ impl Tokenizer {
             tokenizers::Tokenizer::from_file(&path).map_err(|error| refuse(error.to_string()))?;
         let settings = FolderSettings::read(dir)?;
         let max_length = settings.max_length(asked);
-        let special =
-            inner.get_post_processor().map_or(0, |processor| processor.added_tokens(true));
+        let special = special_tokens(&inner, true);
         if max_length.tokens <= special + 1 {
             let MaxLength { tokens, decided_by } = &max_length;
             return Err(refuse(format!(
@@ -79,12 +92,23 @@ impl Tokenizer {
             stride: 0,
             direction: settings.truncation_direction(),
         };
-        inner.with_truncation(Some(truncation)).map_err(|error| refuse(error.to_string()))?;
+        inner.with_truncation(None).map_err(|error| refuse(error.to_string()))?;
         inner.with_padding(None);
         if settings.lowercases() {
             lowercase_first(&mut inner).map_err(|error| refuse(error.to_string()))?;
         }
-        Ok(Self { inner, max_length })
+        let has_segments = settings.has_segments(dir)?;
+        Ok(Self { inner, truncation, max_length, has_segments })
+    }
+
+    /// The same tokenizer, cutting pairs by `truncation` instead of [`Truncation::LongestFirst`].
+    #[must_use]
+    pub fn cutting(mut self, truncation: Truncation) -> Self {
+        self.truncation.strategy = match truncation {
+            Truncation::LongestFirst => TruncationStrategy::LongestFirst,
+            Truncation::OnlyFirst => TruncationStrategy::OnlyFirst,
+        };
+        self
     }
 
     /// The longest row, and what decided it.
@@ -92,26 +116,54 @@ impl Tokenizer {
         &self.max_length
     }
 
-    /// Token ids of a text, or of a pair, with special tokens; longer inputs are cut from the longer
-    /// text first.
+    /// How many tokens a text may have beside its second, `pair`, and the special tokens.
     ///
     /// # Errors
     /// When the tokenizer cannot encode the text.
+    pub fn room_beside(&self, pair: &str) -> Result<usize, EngineError> {
+        let encoded = self.inner.encode_fast(pair, false).map_err(not_encoded)?;
+        let taken = special_tokens(&self.inner, true) + encoded.len();
+        Ok(self.max_length.tokens.saturating_sub(taken))
+    }
+
+    /// Token ids of a text, or of a pair, with special tokens; longer inputs are cut, pairs from the
+    /// longer text first, or as [`Self::cutting`] says.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot encode the text, or the second of a pair that must not be cut leaves
+    /// the first no token.
     pub fn encode(&self, text: &str, pair: Option<&str>) -> Result<Encoding, EngineError> {
-        let encoded = match pair {
-            Some(pair) => self.inner.encode_fast((text, pair), true),
-            None => self.inner.encode_fast(text, true),
-        };
-        let encoded = encoded.map_err(|error| EngineError::Tokenizer {
-            path: "tokenizer.json".into(),
-            reason: error.to_string(),
-        })?;
+        let part = |text: &str| self.inner.encode_fast(text, false).map_err(not_encoded);
+        let first = part(text)?;
+        let mut second = pair.map(part).transpose()?;
+        let second_length = second.as_ref().map_or(0, |second| second.len());
+        if let Some(second) = &mut second {
+            second.set_type_ids(vec![1; second_length]);
+        }
+        // The library's own truncation stops reading each text at the limit, and then no longer knows
+        // which of a pair was the longer.
+        let special = special_tokens(&self.inner, pair.is_some());
+        let room = self.truncation.max_length.saturating_sub(special);
+        let truncated = first.len() + second_length > room;
+        let params = TruncationParams { max_length: room, ..self.truncation.clone() };
+        let (first, second) = truncate_encodings(first, second, &params).map_err(not_encoded)?;
+        let encoded = self.inner.post_process(first, second, true).map_err(not_encoded)?;
+        let type_ids = encoded.get_type_ids();
         Ok(Encoding {
             ids: encoded.get_ids().to_vec(),
-            type_ids: encoded.get_type_ids().to_vec(),
-            truncated: !encoded.get_overflowing().is_empty(),
+            type_ids: if self.has_segments { type_ids.to_vec() } else { vec![0; type_ids.len()] },
+            truncated,
         })
     }
+}
+
+/// Tokens that are put around a text, or around a pair.
+fn special_tokens(tokenizer: &tokenizers::Tokenizer, is_pair: bool) -> usize {
+    tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(is_pair))
+}
+
+fn not_encoded(error: tokenizers::Error) -> EngineError {
+    EngineError::Tokenizer { path: "tokenizer.json".into(), reason: error.to_string() }
 }
 
 /// Lower-cases texts before anything else, as sentence-transformers does for `do_lower_case`.
@@ -177,6 +229,19 @@ impl FolderSettings {
         }
     }
 
+    /// Whether the model is given the segments of its tokens; otherwise they are all 0.
+    fn has_segments(&self, dir: &Path) -> Result<bool, EngineError> {
+        let Some(value) = self.tokenizer.get("model_input_names") else {
+            return Ok(true);
+        };
+        let names = value.as_array().filter(|names| names.iter().all(Value::is_string));
+        let names = names.ok_or_else(|| EngineError::Tokenizer {
+            path: dir.join("tokenizer_config.json"),
+            reason: "`model_input_names` is no list of names".to_owned(),
+        })?;
+        Ok(names.iter().any(|name| name == "token_type_ids"))
+    }
+
     fn lowercases(&self) -> bool {
         self.is_sentence_transformer
             && self.sentence.get("do_lower_case") == Some(&Value::Bool(true))
@@ -211,5 +276,72 @@ mod tests {
         assert_eq!(length(settings(Value::Null, endless, false), None), 512);
         assert_eq!(length(settings(sentence(), tokenizer(), true), Some(100)), 100);
         assert_eq!(length(settings(sentence(), tokenizer(), true), Some(1024)), 512);
+    }
+
+    /// A copy of a tiny classifier's folder, with `more` in its `tokenizer_config.json`.
+    fn folder(more: &Value) -> tempfile::TempDir {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny-bert-classify");
+        let to = tempfile::tempdir().expect("a folder");
+        for name in ["config.json", "tokenizer.json"] {
+            std::fs::copy(from.join(name), to.path().join(name)).expect("a copy");
+        }
+        std::fs::write(to.path().join("tokenizer_config.json"), more.to_string()).expect("a file");
+        to
+    }
+
+    /// By hand: of ten tokens three are special. `one` is 69, `two` 70, `[CLS]` 2, `[SEP]` 3.
+    #[test]
+    fn pairs_are_cut_as_asked() {
+        let folder = folder(&json!({"model_max_length": 10}));
+        let open = || Tokenizer::open(folder.path(), None).expect("a tokenizer");
+        let encode = |tokenizer: &Tokenizer, first: usize, second: usize| {
+            let (first, second) = ("one ".repeat(first), "two ".repeat(second));
+            let encoding = tokenizer.encode(&first, Some(&second)).expect("a pair");
+            let count = |id: u32| encoding.ids.iter().filter(|x| **x == id).count();
+            (count(69), count(70), encoding.truncated)
+        };
+        let longest_first = open();
+        for ((first, second), expected) in [
+            ((3, 4), (3, 4, false)),
+            ((9, 2), (5, 2, true)),
+            ((2, 9), (2, 5, true)),
+            ((9, 9), (3, 4, true)),
+        ] {
+            assert_eq!(encode(&longest_first, first, second), expected, "{first} {second}");
+        }
+        let only_first = open().cutting(Truncation::OnlyFirst);
+        for ((first, second), expected) in [
+            ((3, 4), (3, 4, false)),
+            ((9, 2), (5, 2, true)),
+            ((9, 6), (1, 6, true)),
+            ((1, 6), (1, 6, false)),
+        ] {
+            assert_eq!(encode(&only_first, first, second), expected, "{first} {second}");
+        }
+        for (tokens, room) in [(0, 7), (6, 1), (7, 0), (50, 0)] {
+            let pair = "two ".repeat(tokens);
+            assert_eq!(only_first.room_beside(&pair).expect("a text"), room);
+            assert_eq!(only_first.encode("one one", Some(&pair)).is_ok(), room > 0);
+        }
+    }
+
+    /// As transformers 5.23, which gives the model no segments it is not said to take.
+    #[test]
+    fn model_input_names_decide_about_segments() {
+        let segments = |more: &Value| {
+            let folder = folder(more);
+            let tokenizer = Tokenizer::open(folder.path(), None).map_err(|e| e.to_string())?;
+            Ok(tokenizer.encode("one", Some("two")).expect("a pair").type_ids)
+        };
+        let (both, none) = (Ok::<_, String>(vec![0, 0, 0, 1, 1]), Ok(vec![0; 5]));
+        assert_eq!(segments(&json!({})), both);
+        let names = json!({"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]});
+        assert_eq!(segments(&names), both);
+        let names = json!({"model_input_names": ["input_ids", "attention_mask"]});
+        assert_eq!(segments(&names), none);
+        for wrong in [json!(null), json!("input_ids"), json!([1])] {
+            let error = segments(&json!({"model_input_names": wrong})).expect_err("refused");
+            assert!(error.contains("tokenizer_config.json`: `model_input_names`"), "{error}");
+        }
     }
 }

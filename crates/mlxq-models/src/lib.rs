@@ -15,6 +15,7 @@ mod tokens;
 
 pub mod labels;
 pub mod ops;
+pub mod problem;
 pub mod sentence;
 
 pub use activation::Activation;

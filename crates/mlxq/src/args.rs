@@ -159,11 +159,15 @@ pub(crate) struct InspectArguments {
 }
 
 const PREDICT_HELP: &str = "\
-A line {\"text\": \"..\", \"text_pair\"?: \"..\"} in, a line {\"embedding\": [..]} or
-{\"logits\": [..], \"label\": \"..\"} out, in order.
+A line {\"text\": \"..\", \"text_pair\"?: \"..\"} in, a line out, in order:
+  of an embedding model    {\"embedding\": [..]}
+  of a classifier          {\"logits\": [..], \"label\": \"..\", \"scores\": [..]}
+  with candidate labels    {\"sequence\": \"..\", \"labels\": [..], \"scores\": [..]}, best first
+docs/predicting.md tells the rest.
 
-Example:
-  echo '{\"text\": \"hello\"}' | mlxq predict all-MiniLM-L6-v2-mlx-q8 --input -";
+Examples:
+  echo '{\"text\": \"hello\"}' | mlxq predict all-MiniLM-L6-v2-mlx-q8 --input -
+  mlxq predict bart-large-mnli --input mails.jsonl --candidate-labels 'urgent, not urgent'";
 
 /// Which model answers, and to what.
 #[derive(Debug, Args)]
@@ -178,7 +182,7 @@ pub(crate) struct PredictArguments {
     /// File to write; - for standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
-    /// Rows computed at once
+    /// Rows computed at once; with candidate labels a text has one for each
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = positive)]
     pub(crate) batch_size: usize,
     /// Threads to compute with [default: the cores of the machine]
@@ -187,6 +191,26 @@ pub(crate) struct PredictArguments {
     /// Longest row in tokens [default: the folder's own]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_length: Option<usize>,
+    #[command(flatten)]
+    pub(crate) candidates: CandidateArguments,
+}
+
+/// Zero-shot classification: which labels there are, and how they are asked about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Zero-shot classification")]
+pub(crate) struct CandidateArguments {
+    /// Labels to choose from, separated by commas; the model is one of natural language inference
+    #[arg(long, value_name = "A,B,..")]
+    pub(crate) candidate_labels: Option<String>,
+    /// What a label claims, with {} in its place [default: This example is {}.]
+    #[arg(long, value_name = "TEXT", requires = "candidate_labels")]
+    pub(crate) hypothesis_template: Option<String>,
+    /// Judge each label by itself; else their scores share 1
+    #[arg(long, requires = "candidate_labels")]
+    pub(crate) multi_label: bool,
+    /// Place of the logit that means entailment, from 0 [default: the label called entail..]
+    #[arg(long, value_name = "N", requires = "candidate_labels")]
+    pub(crate) entailment_id: Option<usize>,
 }
 
 const TEST_HELP: &str = "\

@@ -6,34 +6,47 @@ use std::path::Path;
 
 use anyhow::Context;
 use mlxq_engine::native::{NativeEngine, NativeOptions};
-use mlxq_engine::{EngineError, Tokenizer};
-use mlxq_pipeline::predict::predict;
+use mlxq_engine::{EngineError, Tokenizer, Truncation};
+use mlxq_pipeline::predict::{Candidates, PredictError, Predictor, Question};
 use mlxq_pipeline::{ExitClass, Reporter};
 use tempfile::NamedTempFile;
 
-use crate::args::PredictArguments;
+use crate::args::{CandidateArguments, PredictArguments};
 use crate::command::threads;
 use crate::exit::{Done, Failure};
 use crate::printer::Printer;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments, printer: &Printer) -> Done {
-    predict_lines(arguments, printer).map_err(Failure::input)
+    predict_lines(arguments, printer).map_err(|error| {
+        let usage = error.downcast_ref::<PredictError>().map(PredictError::exit_class);
+        if usage == Some(ExitClass::Usage) { Failure::usage(error) } else { Failure::input(error) }
+    })
 }
 
 fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Result<ExitClass> {
+    // What can be refused without the model is refused before it is loaded.
+    let candidates = candidates(&arguments.candidates)?;
     let mut input = open(&arguments.input)?;
     let options = NativeOptions { threads: threads(arguments.threads) };
     let (engine, tokenizer) = open_model(arguments, options);
-    let (mut engine, tokenizer) = (engine?, tokenizer?);
+    let (mut engine, mut tokenizer) = (engine?, tokenizer?);
+    if candidates.is_some() {
+        tokenizer = tokenizer.cutting(Truncation::OnlyFirst);
+    }
+    let question = question(arguments, candidates, &engine, &tokenizer, printer)?;
     let longest = tokenizer.max_length();
     if arguments.max_length.is_some_and(|asked| asked > longest.tokens) {
         printer
             .warning(&format!("rows are cut to {} tokens: {}", longest.tokens, longest.decided_by));
     }
-    let mut run = |output: &mut dyn std::io::Write| {
-        predict(&mut engine, &tokenizer, arguments.batch_size, &mut input, output, printer)
+    let mut predictor = Predictor {
+        engine: &mut engine,
+        tokenizer: &tokenizer,
+        question: &question,
+        batch_size: arguments.batch_size,
     };
+    let mut run = |output: &mut dyn std::io::Write| predictor.run(&mut input, output, printer);
     let done = if is_dash(&arguments.output) {
         run(&mut BufWriter::new(stdout().lock()))?
     } else {
@@ -66,6 +79,40 @@ fn open_model(
         let tokenizer = tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (engine, tokenizer)
     })
+}
+
+/// The candidate labels that were typed.
+fn candidates(arguments: &CandidateArguments) -> Result<Option<Candidates>, PredictError> {
+    let Some(labels) = &arguments.candidate_labels else {
+        return Ok(None);
+    };
+    let template = arguments.hypothesis_template.as_deref().unwrap_or(Candidates::TEMPLATE);
+    Candidates::new(Candidates::split(labels), template, arguments.multi_label).map(Some)
+}
+
+/// What the model is asked about each line: about the `candidates` where there are any.
+fn question(
+    arguments: &PredictArguments,
+    candidates: Option<Candidates>,
+    engine: &NativeEngine,
+    tokenizer: &Tokenizer,
+    printer: &Printer,
+) -> Result<Question, PredictError> {
+    let plain = Question::plain(engine, &arguments.model)?;
+    let Some(candidates) = candidates else {
+        return Ok(plain);
+    };
+    let Question::Head(head) = plain else {
+        let reason =
+            "candidate labels need a model with a classification head, which this one lacks";
+        return Err(PredictError::Usage(reason.to_owned()));
+    };
+    let asked = candidates.ask(&head, arguments.candidates.entailment_id)?;
+    asked.check_lengths(tokenizer)?;
+    if let Some(note) = asked.note(&head) {
+        printer.warning(&note);
+    }
+    Ok(Question::ZeroShot(asked))
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {

@@ -1,6 +1,9 @@
 //! `mlxq predict`.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 use crate::{Work, fixture, text};
 
@@ -12,17 +15,43 @@ fn a_classifier_gives_logits_and_labels() {
     let work = Work::new();
     let model = fixture("tiny-bert-classify");
     let done = work.mlxq_with(&["predict", text(&model), "--input", "-"], TEXTS).good();
-    let rows: Vec<serde_json::Value> =
-        done.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let rows = answers(&done.stdout);
     assert_eq!(rows.len(), 2);
     let names = ["contradiction", "entailment", "neutral"];
     for row in rows {
-        let logits: Vec<f64> =
-            row["logits"].as_array().expect("a list").iter().filter_map(|x| x.as_f64()).collect();
+        let logits = numbers(&row["logits"]);
         assert_eq!(logits.len(), 3);
         let best = (0..3).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).expect("three");
         assert_eq!(row["label"], names[best]);
+        close(&numbers(&row["scores"]), &softmax(&logits));
     }
+}
+
+fn answers(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().filter_map(Value::as_f64).collect()
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|x| x.exp()).sum();
+    logits.iter().map(|x| x.exp() / sum).collect()
+}
+
+fn close(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
+/// Changes a JSON file of a copied model.
+fn edit(path: &Path, change: impl Fn(&mut Value)) {
+    let mut value = crate::json(path);
+    change(&mut value);
+    std::fs::write(path, value.to_string()).expect("a file");
 }
 
 #[test]
@@ -78,6 +107,136 @@ fn rows_that_are_cut_are_counted() {
     let arguments = ["predict", text(&model), "--input", "-", "--max-length", "1000"];
     let done = work.mlxq_with(&arguments, &long).good();
     assert!(done.stderr.contains("40 tokens: config.json"), "{}", done.stderr);
+}
+
+/// 36 tokens, of which three are special: a pair that is cut on both sides is one row that was cut.
+#[test]
+fn pairs_that_are_cut_are_counted() {
+    let work = Work::new();
+    let model = fixture("tiny-bert-classify");
+    let pair = |first: usize, second: usize| {
+        let (first, second) = ("cat ".repeat(first), "dog ".repeat(second));
+        format!("{{\"text\": \"{first}\", \"text_pair\": \"{second}\"}}\n")
+    };
+    let rows = [pair(40, 40), pair(1, 40), pair(40, 1), pair(16, 17)].concat();
+    let done = work.mlxq_with(&["predict", text(&model), "--input", "-"], &rows).good();
+    assert!(done.stderr.contains("3 of 4 rows were cut to 36 tokens"), "{}", done.stderr);
+}
+
+/// The scores of `TextClassificationPipeline` of transformers, from the logits by hand.
+#[test]
+fn scores_go_by_the_problem_type() {
+    let work = Work::new();
+    let config = work.copy("tiny-bert-classify").join("config.json");
+    let ask = |problem: &str| {
+        edit(&config, |config| config["problem_type"] = json!(problem));
+        work.mlxq_with(&["predict", "tiny-bert-classify", "--input", "-"], "{\"text\": \"a cat\"}")
+    };
+    let first = |problem: &str| answers(&ask(problem).good().stdout).remove(0);
+    let multi = first("multi_label_classification");
+    let (logits, scores) = (numbers(&multi["logits"]), numbers(&multi["scores"]));
+    close(&scores, &logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect::<Vec<_>>());
+    let names = ["contradiction", "entailment", "neutral"];
+    let held: Vec<_> = (0..3).filter(|id| logits[*id] > 0.0).map(|id| names[id]).collect();
+    assert_eq!((&multi["labels"], multi.get("label")), (&json!(held), None));
+    let regression = first("regression");
+    assert_eq!(regression, json!({"logits": multi["logits"]}));
+    ask("ranking").refused(3, &["config.json", "`problem_type`", "ranking"]);
+}
+
+#[test]
+fn a_text_without_any_token_is_refused() {
+    let work = Work::new();
+    let model = work.copy("tiny-bert-classify");
+    edit(&model.join("tokenizer.json"), |value| value["post_processor"] = Value::Null);
+    let lines = "{\"text\": \"cat\"}\n{\"text\": \"\"}\n";
+    let run = || work.mlxq_with(&["predict", "tiny-bert-classify", "--input", "-"], lines);
+    run().refused(3, &["input line 2: has no token"]);
+    // With special tokens an empty text is a text.
+    let model = fixture("tiny-bert-classify");
+    let done = work.mlxq_with(&["predict", text(&model), "--input", "-"], lines).good();
+    assert_eq!(answers(&done.stdout).len(), 2);
+}
+
+const LABELS: [&str; 3] = ["good", "Big", "big"];
+
+/// Zero-shot answers to "the cat runs" about [`LABELS`], after `more` options.
+fn zero_shot(work: &Work, model: &Path, more: &[&str]) -> Value {
+    let fixed = ["predict", text(model), "--input", "-", "--candidate-labels", "good, Big,, big"];
+    let arguments = [&fixed, more].concat();
+    let done = work.mlxq_with(&arguments, "{\"text\": \"the cat runs\"}\n").good();
+    answers(&done.stdout).remove(0)
+}
+
+/// The logits of the pairs, which are checked against transformers elsewhere, brought together by hand.
+/// The tokenizer lower-cases: `Big` and `big` are equal, and of equals the later comes first.
+#[test]
+fn candidate_labels_are_ranked() {
+    let work = Work::new();
+    let model = fixture("tiny-bert-classify");
+    let pairs: String = LABELS
+        .iter()
+        .map(|label| json!({"text": "the cat runs", "text_pair": format!("it is {label}!")}))
+        .map(|pair| format!("{pair}\n"))
+        .collect();
+    let done = work.mlxq_with(&["predict", text(&model), "--input", "-"], &pairs).good();
+    let logits: Vec<_> =
+        answers(&done.stdout).iter().map(|answer| numbers(&answer["logits"])).collect();
+    let entailment: Vec<f64> = logits.iter().map(|row| row[1]).collect();
+    let against: Vec<f64> = logits.iter().map(|row| softmax(&row[..2])[1]).collect();
+    for (more, scores) in [(&[][..], softmax(&entailment)), (&["--multi-label"], against)] {
+        assert_eq!(scores[1], scores[2]);
+        let order = if scores[0] > scores[1] { [0, 2, 1] } else { [2, 1, 0] };
+        let more = [&["--hypothesis-template", "it is {}!"], more].concat();
+        let answer = zero_shot(&work, &model, &more);
+        assert_eq!(answer["sequence"], "the cat runs");
+        assert_eq!(answer["labels"], json!(order.map(|place| LABELS[place])));
+        close(&numbers(&answer["scores"]), &order.map(|place| scores[place]));
+    }
+}
+
+#[test]
+fn the_logit_of_entailment_can_be_named() {
+    let work = Work::new();
+    let model = work.copy("tiny-bert-classify");
+    let named = zero_shot(&work, &model, &["--multi-label"]);
+    edit(&model.join("config.json"), |config| {
+        config["id2label"] = json!({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"});
+        config.as_object_mut().expect("an object").remove("label2id");
+    });
+    assert_eq!(zero_shot(&work, &model, &["--multi-label", "--entailment-id", "1"]), named);
+    let ask = |more: &[&str]| {
+        let fixed = ["predict", "tiny-bert-classify", "--input", "-", "--candidate-labels", "a"];
+        work.mlxq_with(&[&fixed, more].concat(), "{\"text\": \"cat\"}\n")
+    };
+    ask(&[]).refused(2, &["begins with `entail`", "LABEL_0, LABEL_1, LABEL_2"]);
+    ask(&["--entailment-id", "3"]).refused(2, &["entailment id 3", "0 to 2"]);
+    // One label is compared with the first logit, whatever that means.
+    let note = ask(&["--entailment-id", "2"]).good().stderr;
+    assert!(note.contains("`LABEL_0`, number 0"), "{note}");
+}
+
+#[test]
+fn questions_without_sense_are_refused_before_the_model_is_read() {
+    let work = Work::new();
+    for (arguments, word) in [
+        (&["--candidate-labels", " , "][..], "no candidate label"),
+        (&["--candidate-labels", "a", "--hypothesis-template", "it is so"], "has no `{}`"),
+        (&["--candidate-labels", "a", "--hypothesis-template", "{} or {}"], "`{0}`"),
+        (&["--multi-label"], "--candidate-labels"),
+        (&["--hypothesis-template", "{}"], "--candidate-labels"),
+        (&["--entailment-id", "0"], "--candidate-labels"),
+    ] {
+        let arguments = [&["predict", "nowhere", "--input", "nothing"], arguments].concat();
+        work.mlxq(&arguments).refused(2, &[word]);
+    }
+    let embed = fixture("tiny-bert-embed");
+    work.mlxq(&["predict", text(&embed), "--input", "-", "--candidate-labels", "a"])
+        .refused(2, &["classification head"]);
+    let classify = fixture("tiny-bert-classify");
+    let long = "cat ".repeat(33);
+    work.mlxq(&["predict", text(&classify), "--input", "-", "--candidate-labels", &long])
+        .refused(2, &["`cat cat", "36 tokens"]);
 }
 
 #[cfg(unix)]
