@@ -1,4 +1,4 @@
-"""`mlxq worker` as an object: token ids in, vectors out, without a tokenizer.
+"""A worker process as an object: token ids in, vectors out, without a tokenizer.
 
 The protocol is a line of JSON, then the raw bytes that it announces (`crates/mlxq-engine/src/worker`).
 """
@@ -17,10 +17,10 @@ class Refused(Exception):
 
 
 class Worker:
-    """A process of the native engine; it holds one model at a time."""
+    """A process of an engine, the native one if no `command` is given; it holds one model at a time."""
 
-    def __init__(self, threads=2):
-        command = [os.environ["MLXQ"], "worker"]
+    def __init__(self, threads=2, command=None):
+        command = command or [os.environ["MLXQ"], "worker"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.threads = threads
 
