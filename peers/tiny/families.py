@@ -6,7 +6,8 @@ with `labels` of them, 3 if not said; `base`; `mlm`), the pooling of an embeddin
 no `modules.json`), the format of the weights (`dtype`), what the file has otherwise (`old`, see
 `build.older`, and `no-prefix`), the way config.json is written (`form`: `v5` or `published`), and the number of
 tokens of the longest row (`longest`) where that is not all that the positions hold.
-`unused` are endings of tensors that the computation passes over under these settings.
+`unused` are parts of the names of tensors that the computation passes over under these settings, and `seed`
+is another than `grid.SEED`, where that gives weights among which some tensor hardly counts.
 """
 
 ACTIVATIONS = [
@@ -29,7 +30,7 @@ SHAPES = {
     "bert": BERT, "roberta": ROBERTA, "xlm-roberta": ROBERTA,
     "distilbert": {"vocab_size": 99, "dim": 48, "hidden_dim": 80, "n_layers": 2, "n_heads": 4,
                    "max_position_embeddings": 40},
-    "mpnet": ROBERTA | {"max_position_embeddings": 300},
+    "mpnet": {key: ROBERTA[key] for key in ROBERTA if key != "type_vocab_size"} | {"max_position_embeddings": 300},
     "mobilebert": BERT | {"embedding_size": 24, "hidden_size": 48, "intra_bottleneck_size": 32,
                           "num_feedforward_networks": 2},
     "deberta-v2": BERT | {
@@ -225,7 +226,8 @@ SETTINGS = {
     "bart": {
         "plain": {},
         "unequal": {"config": {"encoder_layers": 1, "decoder_layers": 3, "encoder_attention_heads": 2,
-                               "decoder_attention_heads": 6, "encoder_ffn_dim": 50, "decoder_ffn_dim": 100}},
+                               "decoder_attention_heads": 6, "encoder_ffn_dim": 50, "decoder_ffn_dim": 100},
+                    "seed": 15},
         "scaled": {"config": {"scale_embedding": True}},
         "relu": {"config": {"activation_function": "relu"}, "labels": 1},
         "heads-of-80": {"config": {"d_model": 160, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
@@ -237,6 +239,6 @@ SETTINGS = {
         "other-tokens": {"config": {"eos_token_id": 7, "decoder_start_token_id": 5, "pad_token_id": 0}},
         "embedding": {"head": "base"},
         "embedding-mean": {"head": "base", "pooling": ["mean"]},
-        "embedding-of-lm": {"head": "mlm", "pooling": ["cls"]},
+        "embedding-of-lm": {"head": "mlm", "pooling": ["max"]},
     },
 }

@@ -12,6 +12,7 @@ from tiny.encoders import PREFIXES
 from tiny.families import SETTINGS, SHAPES
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
+SEED = 11
 LENGTHS = [5, 1, 17, 3, 2, 9]
 # Positions that a row cannot use, where the padding id does not decide it.
 SPARE_POSITIONS = {"mpnet": 2}
@@ -19,6 +20,8 @@ SPARE_POSITIONS = {"mpnet": 2}
 
 def strong_weights(model, seed):
     """Every parameter random and large enough that no part of the model drowns in the rest."""
+    # Without norms a sum of two branches grows from layer to layer.
+    gain = 0.5 if getattr(model.config, "normalization_type", "") == "no_norm" else 1.2
     made = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in sorted(model.named_parameters()):
@@ -28,7 +31,7 @@ def strong_weights(model, seed):
             elif "embed" in name and "proj" not in name or "relative_attention_bias" in name:
                 value.copy_(noise)
             else:
-                value.copy_(noise * 1.2 / value[0].numel() ** 0.5)
+                value.copy_(noise * gain / value[0].numel() ** 0.5)
     return model.eval()
 
 
@@ -54,12 +57,12 @@ def sentence_modules(folder, modes, width):
     build.write(folder / "1_Pooling/config.json", {"embedding_dimension": width, "pooling_mode": modes})
 
 
-def folder(path, kind, line, seed=11):
+def folder(path, kind, line):
     """Writes the checkpoint of `line`, of the model type `kind`, to `path`, which must not exist."""
     head = line.get("head", "classify")
     labels = {"num_labels": line.get("labels", 3)} if head == "classify" else {}
     config = AutoConfig.for_model(kind, **SHAPES[kind] | line.get("config", {}) | labels)
-    model = strong_weights(build.HEADS[head].from_config(config), seed)
+    model = strong_weights(build.HEADS[head].from_config(config), line.get("seed", SEED))
     model.to(getattr(torch, line.get("dtype", "float32"))).save_pretrained(path)
     written = build.read(path / "config.json")
     if line.get("form") == "published":
@@ -79,9 +82,9 @@ def longest(config):
     return config.max_position_embeddings - spare
 
 
-def rows(config, line, seed=11):
+def rows(config, line):
     """Rows of token ids and of segments: all lengths from 1 to the greatest, with padding ids inside."""
-    made = random.Random(seed)
+    made = random.Random(line.get("seed", SEED))
     most = line.get("longest") or longest(config)
     lengths = [length for length in LENGTHS if length < most - 1] + [most, most - 1]
     types = getattr(config, "type_vocab_size", 0) or 1

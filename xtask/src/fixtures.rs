@@ -15,8 +15,11 @@ use crate::{peers, places};
 pub(crate) fn run() -> Result<ExitCode> {
     let (root, python) = (places::root(), peers::python()?);
     let fixtures = root.join("fixtures");
-    let golden = fixtures.join("mlx-quantize.json");
-    for (script, target) in [("golden_quantize.py", &golden), ("fixtures.py", &fixtures)] {
+    for (script, target) in [
+        ("golden_quantize.py", &fixtures.join("mlx-quantize.json")),
+        ("fixtures.py", &fixtures),
+        ("family_fixtures.py", &fixtures.join("families")),
+    ] {
         run_command(command(&python, [root.join("peers").join(script)]).arg(target))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -104,7 +104,8 @@ pub trait Engine: Send {
     /// What runs here.
     fn info(&self) -> &EngineInfo;
 
-    /// One vector per row, in order. The same row gives the same bits whatever it is batched with.
+    /// One vector per row, in order; of a batch without rows, `Output::default()`. The same row gives the
+    /// same bits whatever it is batched with. [`crate::conformance`] has these rules as a test.
     ///
     /// # Errors
     /// When a token id or length is outside the model, or the engine fails.

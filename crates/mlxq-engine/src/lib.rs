@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod tokenize;
 
+pub mod conformance;
 pub mod memory;
 pub mod native;
 pub mod torch;

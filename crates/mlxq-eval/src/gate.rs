@@ -69,8 +69,8 @@ impl Gate {
 pub enum DropEvidence {
     /// Of accuracy, on paired rows.
     Accuracy(Drop),
-    /// Of a correlation: the drop, its bounds, the rows and the resamples behind them.
-    Correlation {
+    /// Of a figure without a formula: the drop, its bounds, the rows and the resamples behind them.
+    Resampled {
         /// Baseline minus converted.
         drop: f64,
         /// One-sided 95 % bounds.
@@ -99,7 +99,7 @@ pub fn accuracy(evidence: &DropEvidence, margin: Option<f64>) -> Gate {
             let basis = format!("{lost} lost, {gained} gained of {rows} rows");
             (drop.value(), drop.bounds(), basis)
         }
-        DropEvidence::Correlation { drop, bounds, rows, resamples } => {
+        DropEvidence::Resampled { drop, bounds, rows, resamples } => {
             (*drop, *bounds, format!("{rows} rows, {resamples} resamples"))
         }
     };

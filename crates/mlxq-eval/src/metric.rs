@@ -1,9 +1,97 @@
 //! Figures of merit over plain slices, in f64.
 
+/// The figures that tasks are measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// [`accuracy`].
+    Accuracy,
+    /// [`average_precision`].
+    AveragePrecision,
+    /// [`micro_f1`].
+    MicroF1,
+    /// [`pearson`].
+    Pearson,
+    /// [`spearman`].
+    Spearman,
+}
+
+impl Metric {
+    /// The name that records use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::AveragePrecision => "average_precision",
+            Self::MicroF1 => "micro_f1",
+            Self::Pearson => "pearson_correlation",
+            Self::Spearman => "spearman_correlation",
+        }
+    }
+
+    /// The name of its hundredfold in tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy %",
+            Self::AveragePrecision => "average precision %",
+            Self::MicroF1 => "micro F1 %",
+            Self::Pearson => "Pearson x 100",
+            Self::Spearman => "Spearman x 100",
+        }
+    }
+}
+
 /// Share of equal pairs; `None` for none.
 pub fn accuracy(predictions: &[usize], references: &[usize]) -> Option<f64> {
     let right = predictions.iter().zip(references).filter(|(a, b)| a == b).count();
     (!references.is_empty()).then(|| right as f64 / references.len() as f64)
+}
+
+/// How the predicted classes of a row compare with its right ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hits {
+    /// Predicted and right.
+    pub hit: usize,
+    /// Predicted and wrong.
+    pub wrong: usize,
+    /// Right and not predicted.
+    pub missed: usize,
+}
+
+impl Hits {
+    /// Counts them in two lists without repetitions.
+    pub fn count(predicted: &[usize], right: &[usize]) -> Self {
+        let hit = predicted.iter().filter(|class| right.contains(class)).count();
+        Self { hit, wrong: predicted.len() - hit, missed: right.len() - hit }
+    }
+}
+
+/// F1 over all classes of all rows together: `2 hit / (2 hit + wrong + missed)`, as scikit-learn's
+/// `f1_score(average="micro")` counts; `None` where nothing is predicted and nothing is right.
+pub fn micro_f1(rows: impl IntoIterator<Item = Hits>) -> Option<f64> {
+    let (mut hit, mut others) = (0, 0);
+    for row in rows {
+        hit += row.hit;
+        others += row.wrong + row.missed;
+    }
+    let all = 2 * hit + others;
+    (all > 0).then(|| (2 * hit) as f64 / all as f64)
+}
+
+/// Average precision: the sum over the distinct scores, from the highest on, of the gain in recall
+/// times the precision there, as scikit-learn's `average_precision_score`; `None` where no row is
+/// relevant.
+pub fn average_precision(scores: &[f64], relevant: &[bool]) -> Option<f64> {
+    let total = relevant.iter().filter(|relevant| **relevant).count();
+    let mut order: Vec<(f64, bool)> =
+        scores.iter().copied().zip(relevant.iter().copied()).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut seen, mut found, mut sum) = (0, 0, 0.0);
+    for equal in order.chunk_by(|a, b| a.0 == b.0) {
+        let gained = equal.iter().filter(|(_, relevant)| *relevant).count();
+        seen += equal.len();
+        found += gained;
+        sum += gained as f64 * found as f64 / seen as f64;
+    }
+    (total > 0).then(|| sum / total as f64)
 }
 
 /// Pearson's correlation, in two passes; `None` when a side is constant or there are fewer than two
@@ -114,6 +202,25 @@ mod tests {
     fn percentiles_need_enough_values() {
         let fewest = [0.5, 0.9, 0.95, 0.99].map(fewest_for_quantile);
         assert_eq!(fewest, [5, 29, 59, 299]);
+    }
+
+    /// scikit-learn 1.9: `f1_score(average="micro")` of five rows and three classes.
+    #[test]
+    fn micro_f1_agrees_with_scikit_learn() {
+        let right: [&[usize]; 5] = [&[0, 2], &[], &[1], &[0, 1], &[2]];
+        let predicted: [&[usize]; 5] = [&[0], &[1], &[1], &[0, 2], &[2]];
+        let hits = |(p, r): (&&[usize], &&[usize])| Hits::count(p, r);
+        close(micro_f1(predicted.iter().zip(&right).map(hits)), 0.666_666_666_666_666_6);
+        assert_eq!(micro_f1([Hits::default()]), None);
+    }
+
+    /// scikit-learn 1.9: `average_precision_score`, with equal scores among them.
+    #[test]
+    fn average_precision_agrees_with_scikit_learn() {
+        let scores = [0.9, 0.8, 0.8, 0.8, 0.5, 0.4, 0.4, 0.1];
+        let relevant = [true, false, true, false, true, false, true, false];
+        close(average_precision(&scores, &relevant), 0.667_857_142_857_142_8);
+        assert_eq!(average_precision(&scores, &[false; 8]), None);
     }
 
     #[test]

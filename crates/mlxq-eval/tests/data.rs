@@ -52,7 +52,7 @@ fn texts(dataset: &Dataset) -> Vec<&str> {
 fn labels(dataset: &Dataset) -> Vec<&str> {
     let label = |target: &Target| match target {
         Target::Label(id) => dataset.labels[*id].as_str(),
-        Target::Score(_) => panic!("labels are wanted"),
+        Target::Score(_) | Target::Labels(_) => panic!("one label is wanted"),
     };
     dataset.rows.iter().map(|row| label(&row.target)).collect()
 }
@@ -94,6 +94,20 @@ fn tsv_has_no_quotes_and_rows_may_have_more_fields_without_a_header() {
     let dataset = good(&spec);
     assert_eq!(texts(&dataset), ["\"one", "two\""]);
     assert_eq!(dataset.rows[1].target, Target::Score(0.25));
+}
+
+#[test]
+fn a_cell_holds_several_labels_with_commas_between_them() {
+    let folder = Folder::new();
+    let path = folder.file("a.tsv", "text\tlabel\none\tjoy,2\ntwo\t1\nthree\t\nfour\t0, 0\n");
+    let mut spec = named(path, TargetColumn::Labels(ColumnRef::Name("label".into())));
+    spec.labels = Some(["anger", "joy", "fear"].map(String::from).to_vec());
+    let dataset = good(&spec);
+    let targets: Vec<_> = dataset.rows.iter().map(|row| row.target.clone()).collect();
+    assert_eq!(targets, [vec![1, 2], vec![1], vec![0]].map(Target::Labels));
+    assert_eq!(dataset.skipped.values().sum::<usize>(), 1);
+    let path = folder.file("b.tsv", "text\tlabel\none\tjoy,shame\n");
+    assert_has(&refused(&FileSpec { path, ..spec }), &["`shame`", "anger, joy, fear"], "unknown");
 }
 
 #[test]

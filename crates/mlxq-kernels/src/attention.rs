@@ -1,5 +1,7 @@
 //! Scaled dot-product attention over ragged rows.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::activation::exp;
@@ -23,7 +25,7 @@ pub enum Mask {
 
 impl Mask {
     /// The keys that any of the `queries` sees in a row of `length` tokens.
-    fn reach(self, queries: &std::ops::Range<usize>, length: usize) -> std::ops::Range<usize> {
+    fn reach(self, queries: &Range<usize>, length: usize) -> Range<usize> {
         match self {
             Self::Full => 0..length,
             Self::Causal => 0..queries.end,
@@ -62,6 +64,15 @@ impl Relative<'_> {
     fn bucket(&self, query: usize, key: usize) -> usize {
         let zero = self.buckets.len() / 2;
         self.buckets[zero + query - key] as usize
+    }
+
+    /// From the least to the greatest bucket between these places.
+    fn reached(&self, queries: &Range<usize>, keys: &Range<usize>) -> Range<usize> {
+        let zero = self.buckets.len() / 2;
+        let distances = zero + queries.start + 1 - keys.end..zero + queries.end - keys.start;
+        let buckets = &self.buckets[distances];
+        let (least, greatest) = (buckets.iter().min(), buckets.iter().max());
+        least.map_or(0, |b| *b as usize)..greatest.map_or(0, |b| *b as usize + 1)
     }
 }
 
@@ -176,8 +187,8 @@ fn one_head([query, key, value]: [Part; 3], length: usize, spec: &Spec) -> Vec<f
 
 /// Scores `[queries, keys]` of a part of a row.
 struct Block {
-    queries: std::ops::Range<usize>,
-    keys: std::ops::Range<usize>,
+    queries: Range<usize>,
+    keys: Range<usize>,
 }
 
 impl Block {
@@ -190,28 +201,30 @@ impl Block {
         }
     }
 
-    /// Adds the products with the tables of a relative attention.
+    /// Adds the products with the tables of a relative attention. Only the buckets of this block are
+    /// multiplied, which its row alone decides: so a row's bits do not depend on longer ones.
     fn add_products(&self, relative: &Relative, [query, key]: [Part; 2], scores: &mut [f32]) {
-        let products = |left: Part, places: &std::ops::Range<usize>, table: &[f32]| {
-            let buckets = table.len() / left.width;
-            let mut out = vec![0.0; places.len() * buckets];
-            let right = left.of_table(table).transposed_from(0);
-            let shape = [places.len(), buckets, left.head_size];
+        let reached = relative.reached(&self.queries, &self.keys);
+        let products = |left: Part, places: &Range<usize>, table: &[f32]| {
+            let mut out = vec![0.0; places.len() * reached.len()];
+            let right = left.of_table(table).transposed_from(reached.start);
+            let shape = [places.len(), reached.len(), left.head_size];
             product(shape, left.from(places.start), right, &mut out);
-            (out, buckets)
+            out
+        };
+        let term = |terms: &[f32], place: usize, bucket: usize| {
+            terms[place * reached.len() + bucket - reached.start]
         };
         if let Some(table) = relative.key {
-            let (terms, buckets) = products(query, &self.queries, table);
+            let terms = products(query, &self.queries, table);
             self.each(scores, |query, key, score| {
-                let bucket = relative.bucket(query, key);
-                *score += terms[(query - self.queries.start) * buckets + bucket];
+                *score += term(&terms, query - self.queries.start, relative.bucket(query, key));
             });
         }
         if let Some(table) = relative.query {
-            let (terms, buckets) = products(key, &self.keys, table);
+            let terms = products(key, &self.keys, table);
             self.each(scores, |query, key, score| {
-                let bucket = relative.bucket(query, key);
-                *score += terms[(key - self.keys.start) * buckets + bucket];
+                *score += term(&terms, key - self.keys.start, relative.bucket(query, key));
             });
         }
     }

@@ -99,9 +99,9 @@ impl<'a> Config<'a> {
     /// A token id below `vocabulary`, or `default` where the key is absent.
     ///
     /// # Errors
-    /// When the value is something else.
+    /// When the value is something else, null among it: the computation needs the token.
     pub fn token(&self, key: &str, default: u32, vocabulary: usize) -> Result<u32, ModelError> {
-        let Some(value) = self.get(key) else {
+        let Some(value) = self.map.get(key) else {
             return Ok(default);
         };
         let id = value.as_u64().filter(|id| *id < vocabulary as u64);
@@ -140,21 +140,47 @@ impl<'a> Config<'a> {
         })
     }
 
-    /// The first of `keys` that is present, else the first: older names of a setting stand behind.
-    pub fn present<'k>(&self, keys: &[&'k str]) -> &'k str {
-        keys.iter().find(|key| self.get(key).is_some()).unwrap_or(&keys[0])
-    }
-
-    /// The object at `key`, if there is one.
+    /// The first of `keys` that is present, else the first: names of one setting, of which transformers
+    /// takes any.
     ///
     /// # Errors
-    /// When the value is something else.
-    pub fn object(&self, key: &str) -> Result<Option<Config<'a>>, ModelError> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
+    /// When several are present and disagree.
+    pub fn present<'k>(&self, keys: &[&'k str]) -> Result<&'k str, ModelError> {
+        let mut present = keys.iter().filter_map(|key| Some((*key, self.get(key)?)));
+        let Some((first, value)) = present.next() else {
+            return Ok(keys[0]);
         };
-        let map = value.as_object().ok_or_else(|| wrong(key, value, "an object"))?;
-        Ok(Some(Self { map }))
+        match present.find(|(_, other)| *other != value) {
+            Some((key, other)) => Err(wrong(key, other, &format!("{value}, as `{first}` has it"))),
+            None => Ok(first),
+        }
+    }
+
+    /// The objects at `keys` of the object at `key`, as far as there are any.
+    ///
+    /// # Errors
+    /// When the value is something else, or holds other keys.
+    pub fn objects<const N: usize>(
+        &self,
+        key: &str,
+        keys: [&str; N],
+    ) -> Result<[Option<Config<'a>>; N], ModelError> {
+        let Some(value) = self.get(key) else {
+            return Ok([None; N]);
+        };
+        let expected = || wrong(key, value, &format!("objects under `{}`", keys.join("` and `")));
+        let map = value.as_object().ok_or_else(expected)?;
+        if map.keys().any(|found| !keys.contains(&found.as_str())) {
+            return Err(expected());
+        }
+        let mut objects = [None; N];
+        for (object, key) in objects.iter_mut().zip(keys) {
+            *object = match map.get(key).filter(|value| !value.is_null()) {
+                Some(value) => Some(Self { map: value.as_object().ok_or_else(expected)? }),
+                None => None,
+            };
+        }
+        Ok(objects)
     }
 
     /// Refuses what makes an encoder something else: a decoder's mask or cross-attention, and the

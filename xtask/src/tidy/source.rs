@@ -66,8 +66,11 @@ fn long_functions(lines: &[&str]) -> Vec<(usize, usize)> {
         if !is_function || code.ends_with(';') {
             continue;
         }
-        let end = format!("{}}}", &line[..line.len() - code.len()]);
-        let length = lines[start..].iter().position(|line| *line == end).map_or(0, |at| at + 1);
+        // A signature over several lines that ends without a body, as in a trait.
+        let indent = &line[..line.len() - code.len()];
+        let (end, no_body) = (format!("{indent}}}"), format!("{indent})"));
+        let ends = |line: &&str| **line == end || line.starts_with(&no_body) && line.ends_with(';');
+        let length = lines[start..].iter().position(ends).map_or(0, |at| at + 1);
         if length > FUNCTION_LINES {
             long.push((start + 1, length));
         }
@@ -103,6 +106,9 @@ mod tests {
     fn good_files_pass() {
         let text = "//! A.\n\nfn f() {\n    // unsafe { is only a word here }\n    x();\n}\n";
         assert!(broken("crates/mlxq-eval/src/a.rs", text).is_empty());
+        let signature = "trait T {\n    fn f(\n        x: u8,\n    ) -> u8;\n";
+        let text = format!("//! A.\n{signature}{}}}\n", "    // x\n".repeat(90));
+        assert!(broken("crates/mlxq-models/src/a.rs", &text).is_empty());
         assert!(broken("crates/mlxq-kernels/src/a.rs", "//! A.\nunsafe { x() };\n").is_empty());
     }
 }

@@ -155,8 +155,8 @@ impl Layout {
     /// Arranges every tensor of the checkpoint `source` for that purpose.
     ///
     /// # Errors
-    /// When a required tensor is missing, the head is, tensors do not fit together, or two mean the
-    /// same.
+    /// When a required tensor is missing, the head is, tensors do not fit together, two mean the same,
+    /// or a tensor that should repeat another does not.
     pub fn arrange(
         &self,
         source: &dyn TensorSource,
@@ -167,6 +167,7 @@ impl Layout {
         for rule in self.rules {
             drafts.apply(rule, config)?;
         }
+        drafts.check_copies(source)?;
         self.claim(drafts, config, purpose)
     }
 

@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 use super::modules::is_tied;
 use super::pattern::{filled, matched};
 use crate::CheckpointError;
-use crate::tensor::TensorInfo;
+use crate::tensor::{TensorInfo, TensorSource};
+
+/// Bytes that are compared at once.
+const COMPARED_BYTES: usize = 1 << 20;
 
 /// The reason of a head that is left out though the configuration does not say that it is tied.
 pub const ASSUMED_TIED: &str =
@@ -24,6 +27,14 @@ pub enum Rule {
     /// Leaves a tensor out where `tie_word_embeddings` says that it is the embedding once more;
     /// the second part is what a configuration without that key means.
     DropTied(&'static str, bool),
+    /// Leaves a tensor out that holds the numbers of another once more; one that holds others is
+    /// refused.
+    DropCopy {
+        /// The tensor.
+        copy: &'static str,
+        /// The tensor that stays.
+        of: &'static str,
+    },
     /// Leaves out the layers `{i}` that the configuration does not count under any of these keys.
     DropLayersBeyond(&'static str, &'static [&'static str]),
     /// Gives new names; of the pairs (old, new) the first that fits counts.
@@ -149,12 +160,15 @@ pub(super) fn number(config: &Map<String, Value>, keys: &[&str]) -> Option<usize
 pub(super) struct Drafts {
     pub(super) tensors: Vec<Draft>,
     pub(super) dropped: Vec<(String, &'static str)>,
+    /// Tensors that were left out as copies, by their names in the source, and what they must equal.
+    copies: Vec<(String, String)>,
 }
 
 impl Drafts {
     /// The tensors of a source, as they are.
     pub(super) fn of(tensors: &[TensorInfo]) -> Self {
-        Self { tensors: tensors.iter().map(Draft::whole).collect(), dropped: Vec::new() }
+        let tensors = tensors.iter().map(Draft::whole).collect();
+        Self { tensors, dropped: Vec::new(), copies: Vec::new() }
     }
 
     /// Applies a rule.
@@ -177,6 +191,7 @@ impl Drafts {
                     );
                 }
             }
+            Rule::DropCopy { copy, of } => self.drop_copy(copy, of),
             Rule::DropLayersBeyond(pattern, keys) => {
                 if let Some(count) = number(config, keys) {
                     self.drop_layers_beyond(pattern, count);
@@ -202,6 +217,7 @@ impl Drafts {
             Rule::Drop(..)
             | Rule::RenameOld(..)
             | Rule::DropTied(..)
+            | Rule::DropCopy { .. }
             | Rule::DropLayersBeyond(..)
             | Rule::Copy { .. } => {}
             Rule::Rename(pairs) => self.rename(pairs.iter().map(|(old, new)| (*new, *old))),
@@ -214,6 +230,43 @@ impl Drafts {
 
     fn drop_all(&mut self, pattern: &'static str, reason: &'static str) {
         self.drop_if(reason, |name| matched(pattern, name).is_some());
+    }
+
+    fn drop_copy(&mut self, copy: &str, of: &str) {
+        let source = |name: &str| {
+            let draft = self.tensors.iter().find(|draft| draft.info.name == name);
+            draft.map(|draft| draft.source().to_owned())
+        };
+        if let (Some(copy), Some(of)) = (source(copy), source(of)) {
+            self.copies.push((copy, of));
+        }
+        self.drop_if("the shared table once more", |name| name == copy);
+    }
+
+    /// Refuses a tensor that was left out as a copy and is none.
+    ///
+    /// # Errors
+    /// When there is one, or the source cannot be read.
+    pub(super) fn check_copies(&self, source: &dyn TensorSource) -> Result<(), CheckpointError> {
+        for (copy, of) in &self.copies {
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            let bytes = |name| source.find(name).map(|info| (info.dtype, info.bytes()));
+            let mut equal = bytes(copy) == bytes(of);
+            let total = bytes(copy).map_or(0, |(_, bytes)| bytes);
+            for start in (0..total).step_by(COMPARED_BYTES) {
+                let part = start..total.min(start + COMPARED_BYTES);
+                if equal && copy != of {
+                    source.read_part(copy, part.clone(), &mut first)?;
+                    source.read_part(of, part, &mut second)?;
+                    equal = first == second;
+                }
+            }
+            if !equal {
+                let reason = format!("holds other numbers than `{of}`, whose place it should take");
+                return Err(CheckpointError::tensor(copy, reason));
+            }
+        }
+        Ok(())
     }
 
     fn drop_layers_beyond(&mut self, pattern: &'static str, count: usize) {

@@ -59,7 +59,8 @@ pub fn read(spec: &FileSpec) -> Result<Dataset, EvalError> {
 /// The columns wanted: text, second text if any, target.
 fn wanted(spec: &FileSpec) -> Vec<&ColumnRef> {
     let Columns { text, text_pair, target } = &spec.columns;
-    let (TargetColumn::Label(target) | TargetColumn::Score(target)) = target;
+    let (TargetColumn::Label(target) | TargetColumn::Labels(target) | TargetColumn::Score(target)) =
+        target;
     [Some(text), text_pair.as_ref(), Some(target)].into_iter().flatten().collect()
 }
 

@@ -43,7 +43,7 @@ fn read_file(spec: &FileSpec) -> Result<Records, EvalError> {
         records.push(Record { line, cells });
     }
     let label_names = match &spec.columns.target {
-        TargetColumn::Label(column) => {
+        TargetColumn::Label(column) | TargetColumn::Labels(column) => {
             place(column).ok().and_then(|place| class_names(&reader, &names[place]))
         }
         TargetColumn::Score(_) => None,

@@ -15,15 +15,16 @@ pub(super) fn build(spec: &FileSpec, records: Records) -> Result<Dataset, EvalEr
     records.truncate(spec.max_samples.unwrap_or(usize::MAX));
     let targets = match &spec.columns.target {
         TargetColumn::Score(_) => Targets::Scores,
-        TargetColumn::Label(_) => Targets::Labels(label_list(spec, label_names, &records)),
+        TargetColumn::Label(_) => Targets::Label(label_list(spec, label_names, &records)),
+        TargetColumn::Labels(_) => Targets::Labels(label_list(spec, label_names, &records)),
     };
-    if let Targets::Labels(labels) = &targets {
+    if let Targets::Label(labels) | Targets::Labels(labels) = &targets {
         refuse_unknown(spec, labels, &records)?;
     }
     let mut dataset = Dataset {
         rows: Vec::with_capacity(records.len()),
         labels: match &targets {
-            Targets::Labels(labels) => labels.clone(),
+            Targets::Label(labels) | Targets::Labels(labels) => labels.clone(),
             Targets::Scores => Vec::new(),
         },
         rows_in_file,
@@ -46,7 +47,9 @@ pub(super) fn build(spec: &FileSpec, records: Records) -> Result<Dataset, EvalEr
 
 enum Targets {
     Scores,
-    /// Label names in id order.
+    /// One of these, by name in id order.
+    Label(Vec<String>),
+    /// Any number of these.
     Labels(Vec<String>),
 }
 
@@ -55,8 +58,21 @@ fn label_list(spec: &FileSpec, names: Option<Vec<String>>, records: &[Record]) -
     if let Some(names) = spec.labels.clone().or(names) {
         return names;
     }
-    let found = records.iter().filter_map(|record| label_text(record.cells.last()?));
+    let found = records.iter().flat_map(|record| label_texts(spec, record.cells.last()));
     found.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The texts of a label cell: one, or those between commas where the column holds several; none for
+/// hidden or missing labels.
+fn label_texts(spec: &FileSpec, cell: Option<&Cell>) -> Vec<String> {
+    let text = cell.and_then(label_text);
+    match spec.columns.target {
+        TargetColumn::Labels(_) => {
+            let parts = text.iter().flat_map(|text| text.split(','));
+            parts.map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+        }
+        _ => text.into_iter().collect(),
+    }
 }
 
 /// The text of a label cell; `None` for a hidden or missing label.
@@ -77,8 +93,8 @@ fn label_id(labels: &[String], text: &str) -> Option<usize> {
 fn refuse_unknown(spec: &FileSpec, labels: &[String], records: &[Record]) -> Result<(), EvalError> {
     let mut unknown: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for record in records {
-        let text = record.cells.last().and_then(label_text);
-        if let Some(text) = text.filter(|text| label_id(labels, text).is_none()) {
+        let texts = label_texts(spec, record.cells.last());
+        for text in texts.into_iter().filter(|text| label_id(labels, text).is_none()) {
             unknown.entry(text).or_default().push(record.line);
         }
     }
@@ -117,8 +133,14 @@ fn row(
     };
     let cell = cells.next().unwrap_or(Cell::Null);
     let target = match targets {
-        Targets::Labels(labels) => {
+        Targets::Label(labels) => {
             label_text(&cell).and_then(|text| label_id(labels, &text)).map(Target::Label)
+        }
+        Targets::Labels(labels) => {
+            let texts = label_texts(spec, Some(&cell));
+            let ids: BTreeSet<usize> =
+                texts.iter().filter_map(|text| label_id(labels, text)).collect();
+            (!ids.is_empty()).then(|| Target::Labels(ids.into_iter().collect()))
         }
         Targets::Scores => score(&cell)
             .map_err(|reason| EvalError::line(&spec.path, line, reason))?

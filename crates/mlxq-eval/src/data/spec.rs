@@ -41,6 +41,8 @@ pub struct Columns {
 pub enum TargetColumn {
     /// A class: a name or an id.
     Label(ColumnRef),
+    /// Any number of classes, names or ids, with commas between them.
+    Labels(ColumnRef),
     /// A graded score.
     Score(ColumnRef),
 }
@@ -73,6 +75,8 @@ pub struct FileSpec {
 pub enum Target {
     /// Index into [`Dataset::labels`].
     Label(usize),
+    /// Indices into [`Dataset::labels`], each once, ascending.
+    Labels(Vec<usize>),
     /// A graded score.
     Score(f64),
 }

@@ -44,15 +44,17 @@ pub(super) const LAYOUT: Layout = Layout {
         Module::head("classification_head.out_proj"),
     ],
     counts: &[
-        Count { hole: "i", keys: &["encoder_layers"], default: 12, less: 0 },
+        Count { hole: "i", keys: &["encoder_layers", "num_hidden_layers"], default: 12, less: 0 },
         Count { hole: "j", keys: &["decoder_layers"], default: 12, less: 0 },
     ],
     rules: &[
         // Files that hold the one table under the encoder's name only.
         Rule::Copy { from: "model.encoder.embed_tokens.weight", to: "model.shared.weight" },
         Rule::Copy { from: "encoder.embed_tokens.weight", to: "shared.weight" },
-        Rule::Drop("{*}encoder.embed_tokens.weight", "the shared table once more"),
-        Rule::Drop("{*}decoder.embed_tokens.weight", "the shared table once more"),
+        Rule::DropCopy { copy: "model.encoder.embed_tokens.weight", of: "model.shared.weight" },
+        Rule::DropCopy { copy: "model.decoder.embed_tokens.weight", of: "model.shared.weight" },
+        Rule::DropCopy { copy: "encoder.embed_tokens.weight", of: "shared.weight" },
+        Rule::DropCopy { copy: "decoder.embed_tokens.weight", of: "shared.weight" },
         Rule::Drop("lm_head.{*}", "a head that prediction does not use"),
         Rule::Drop("qa_outputs.{*}", "a head that prediction does not use"),
         Rule::Drop("final_logits_bias", "a head that prediction does not use"),
@@ -100,7 +102,7 @@ struct Settings {
 impl Settings {
     fn read(config: Config) -> Result<Self, ModelError> {
         refuse_older_settings(config)?;
-        let key = config.present(&["d_model", "hidden_size"]);
+        let key = config.present(&["d_model", "hidden_size"])?;
         let width = config.size(key, 1024, 1 << 16)?;
         let activation = config.activation("activation_function", "gelu")?;
         let shape = |heads, inner| -> Result<LayerShape, ModelError> {
@@ -115,8 +117,8 @@ impl Settings {
         };
         let vocab_size = config.size("vocab_size", 50265, 1 << 24)?;
         let scales = config.flag("scale_embedding", false)?;
-        let heads = config.present(&["encoder_attention_heads", "num_attention_heads"]);
-        let layers = config.present(&["encoder_layers", "num_hidden_layers"]);
+        let heads = config.present(&["encoder_attention_heads", "num_attention_heads"])?;
+        let layers = config.present(&["encoder_layers", "num_hidden_layers"])?;
         Ok(Self {
             vocab_size,
             max_position_embeddings: config.size("max_position_embeddings", 1024, 1 << 24)?,

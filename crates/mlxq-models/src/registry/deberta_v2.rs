@@ -160,6 +160,9 @@ impl RelativeSettings {
         let farthest = if farthest < 1 { positions as i64 } else { farthest };
         let buckets = config.integer("position_buckets", -1)?;
         let norms = config.text("norm_rel_ebd", "none")?.to_lowercase();
+        if buckets == 1 {
+            return Err(wrong("position_buckets", &buckets.into(), "at least 2, or none"));
+        }
         if buckets > 0 && farthest - 1 <= buckets / 2 && farthest < positions as i64 {
             let expected = format!("at least `position_buckets` / 2 + 2 = {}", buckets / 2 + 2);
             return Err(wrong("max_relative_positions", &farthest.into(), &expected));
@@ -465,7 +468,8 @@ mod tests {
     /// The distances at which the bucket changes, by `make_log_bucket_position` of transformers 5.23.
     #[test]
     fn buckets_are_those_of_transformers() {
-        let table: [(i64, i64, &[(i64, i64)]); 3] = [
+        type Changes = &'static [(i64, i64)];
+        let table: [(i64, i64, Changes); 3] = [
             (16, 512, &[(9, 9), (15, 10), (27, 11), (48, 12), (87, 13), (156, 14), (283, 15)]),
             (16, 40, &[(9, 9), (11, 10), (13, 11), (16, 12), (20, 13), (25, 14), (32, 15)]),
             (8, 128, &[(5, 5), (13, 6), (41, 7)]),

@@ -62,9 +62,9 @@ struct Settings {
 impl Settings {
     fn read(config: Config) -> Result<Self, ModelError> {
         config.refuse_other_than_encoder()?;
-        let width = config.present(&["dim", "hidden_size"]);
-        let layers = config.present(&["n_layers", "num_hidden_layers"]);
-        let heads = config.present(&["n_heads", "num_attention_heads"]);
+        let width = config.present(&["dim", "hidden_size"])?;
+        let layers = config.present(&["n_layers", "num_hidden_layers"])?;
+        let heads = config.present(&["n_heads", "num_attention_heads"])?;
         let dim = config.size(width, 768, 1 << 16)?;
         let heads = config.heads(heads, 12, (width, dim))?;
         Ok(Self {

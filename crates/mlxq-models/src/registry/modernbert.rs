@@ -65,19 +65,18 @@ impl Reach {
         }
     }
 
-    /// The base of rotary positions: in `rope_parameters`, else under the older key, else the default.
-    fn rope_theta(self, config: Config) -> Result<f32, ModelError> {
+    /// The base of rotary positions: in `own`, this kind's part of `rope_parameters`, else under the
+    /// older key, else the default.
+    fn rope_theta(self, config: Config, own: Option<Config>) -> Result<f32, ModelError> {
         let (older, default) = match self {
             Self::Global => ("global_rope_theta", 160_000.0),
             Self::Local => ("local_rope_theta", 10_000.0),
         };
         let default = config.positive(older, default)?;
-        let all = config.object("rope_parameters")?;
-        let Some(own) = all.map(|all| all.object(self.name())).transpose()?.flatten() else {
+        let Some(own) = own else {
             return Ok(default);
         };
-        let kind = own.present(&["rope_type", "type"]);
-        own.refuse_unless(kind, &Value::from("default"))?;
+        own.refuse_unless(own.present(&["rope_type", "type"])?, &Value::from("default"))?;
         own.positive("rope_theta", default)
     }
 }
@@ -118,7 +117,9 @@ impl Settings {
             true => NormKind::LayerNorm(epsilon),
             false => NormKind::LayerNormWithoutBias(epsilon),
         };
-        let [global, local] = Reach::ALL.map(|reach| reach.rope_theta(config));
+        let [global, local] = config.objects("rope_parameters", Reach::ALL.map(Reach::name))?;
+        let global = Reach::Global.rope_theta(config, global)?;
+        let local = Reach::Local.rope_theta(config, local)?;
         Ok(Self {
             vocab_size: config.size("vocab_size", 50368, 1 << 24)?,
             hidden_size,
@@ -129,7 +130,7 @@ impl Settings {
             hidden_activation: config.activation("hidden_activation", "gelu")?,
             norm,
             window: window(config)?,
-            rope_theta: [global?, local?],
+            rope_theta: [global, local],
             attention_bias: config.flag("attention_bias", false)?,
             mlp_bias: config.flag("mlp_bias", false)?,
             classifier_bias: config.flag("classifier_bias", false)?,
@@ -371,6 +372,7 @@ mod tests {
             ("layer_types", json!({"num_hidden_layers": 2, "layer_types": ["full_attention"]})),
             ("layer_types", json!({"num_hidden_layers": 1, "layer_types": ["chunked"]})),
             ("rope_type", json!({"rope_parameters": yarn})),
+            ("rope_parameters", json!({"rope_parameters": {"rope_theta": 7.0}})),
             ("rope_scaling", json!({"rope_scaling": {"type": "linear", "factor": 2.0}})),
             ("head_dim", json!({"head_dim": 32})),
             ("num_attention_heads", json!({"hidden_size": 9, "num_attention_heads": 3})),

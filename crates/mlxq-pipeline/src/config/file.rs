@@ -127,6 +127,8 @@ pub(super) struct Columns {
     #[serde(default)]
     pub(super) label: Option<Column>,
     #[serde(default)]
+    pub(super) labels: Option<Column>,
+    #[serde(default)]
     pub(super) score: Option<Column>,
 }
 

@@ -222,10 +222,11 @@ impl Reader<'_> {
     fn file_spec(&self, dataset: file::Dataset) -> Result<FileSpec, String> {
         let path = dataset.path.ok_or("`path` is missing")?;
         let columns = dataset.columns.ok_or("`columns` are missing")?;
-        let target = match (columns.label, columns.score) {
-            (Some(label), None) => TargetColumn::Label(column(label)),
-            (None, Some(score)) => TargetColumn::Score(column(score)),
-            _ => return Err("`columns` need either `label` or `score`".to_owned()),
+        let target = match (columns.label, columns.labels, columns.score) {
+            (Some(label), None, None) => TargetColumn::Label(column(label)),
+            (None, Some(labels), None) => TargetColumn::Labels(column(labels)),
+            (None, None, Some(score)) => TargetColumn::Score(column(score)),
+            _ => return Err("`columns` need one of `label`, `labels` and `score`".to_owned()),
         };
         let format = dataset.format.as_deref().map(|name| match name {
             "csv" => Ok(FileFormat::Csv),

@@ -19,8 +19,8 @@ use super::provenance::details;
 use super::rows::EncodedRows;
 use super::run::{FolderSize, Run};
 use super::{baseline, test::TestSettings};
-use crate::config::{DatasetConfig, DatasetSource, ModelConfig, Task};
-use crate::record::{Comparison, now_unix};
+use crate::config::{DatasetConfig, DatasetSource, ModelConfig};
+use crate::record::{Comparison, Side, now_unix};
 use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Rows that go through an engine at once where only its answers count.
@@ -100,6 +100,12 @@ impl<'a> Inputs<'a> {
     fn answers(&self, run: &Run) -> Result<Answers, PipelineError> {
         let (task, label_map) = (self.model.task, &self.spec.label_map);
         Answers::of(&run.output, &run.info, task, &self.data, label_map)
+    }
+
+    /// What a run and its answers come to, in a folder of that size.
+    fn side(&self, run: Run, answers: &Answers, size: FolderSize) -> Result<Side, PipelineError> {
+        let scores = judge::figures(self.model.task, answers, &self.references)?;
+        Ok(run.side(scores, answers.first(), size))
     }
 }
 
@@ -236,30 +242,32 @@ fn compare(
     let torch_answers = torch_run.as_ref().map(|run| inputs.answers(run)).transpose()?;
     let original_answers = inputs.answers(&original)?;
     let converted_answers = inputs.answers(&converted)?;
-    let references = &inputs.references;
+    if let Some(fold) = converted_answers.fold() {
+        reporter.message(&format!("{}: {fold}", inputs.dataset.key));
+        details.insert("label_fold".to_owned(), fold.into());
+    }
     let base = torch_answers.as_ref().unwrap_or(&original_answers);
-    let drop = judge::drop(base, &converted_answers, references);
+    let metric = inputs.model.task.primary_metric();
+    let drop = judge::drop(metric, [base, &converted_answers], &inputs.references);
 
     let source_size = FolderSize::of(&inputs.source)?;
     let torch_side = match (torch_run, &torch_answers) {
-        (Some(run), Some(answers)) => Some(run.side(answers, references, source_size)?),
+        (Some(run), Some(answers)) => Some(inputs.side(run, answers, source_size)?),
         _ => None,
     };
-    let original = original.side(&original_answers, references, source_size)?;
-    let target_size = FolderSize::of(&inputs.target)?;
-    let converted = converted.side(&converted_answers, references, target_size)?;
+    let original = inputs.side(original, &original_answers, source_size)?;
+    let converted = inputs.side(converted, &converted_answers, FolderSize::of(&inputs.target)?)?;
     let gates = gates(inputs, &drop, &speed, converted.figures.size_mb)?;
     Ok(Comparison {
         model: inputs.model.name.clone(),
         dataset: inputs.dataset.key.clone(),
         bits: inputs.model.recipe.format.bits(),
-        is_similarity: inputs.model.task == Task::Similarity,
         torch: torch_side,
         torch_missing: torch.as_ref().err().cloned(),
         native_original: original,
         converted,
         speedup,
-        references: references.first(),
+        references: inputs.references.first(),
         sample_size: inputs.data.rows.len(),
         gates,
         details,
@@ -318,9 +326,13 @@ fn expected_words(recipe: &Recipe, source: &Path) -> Result<String, PipelineErro
 /// PyTorch and the native engine run the same checkpoint in f32: they must agree.
 fn warn_of_disagreement(check: &Value, reporter: &dyn Reporter) {
     let cosine = check["smallest_cosine"].as_f64().unwrap_or(0.0);
-    if cosine < 0.9999 {
+    // A row of one logit has the cosine 1 or -1 whatever it holds.
+    let relative = check["relative_difference"].as_f64().unwrap_or(0.0);
+    if cosine < 0.9999 || relative > 1e-3 {
         reporter.warning(&format!(
-            "the native engine differs from PyTorch on the same checkpoint (smallest cosine {cosine:.6}): do not trust the verdict"
+            "the native engine differs from PyTorch on the same checkpoint (smallest cosine \
+             {cosine:.6}, largest difference {relative:.1e} of the largest number): do not trust the \
+             verdict"
         ));
     }
 }

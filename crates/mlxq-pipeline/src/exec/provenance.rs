@@ -23,7 +23,7 @@ pub(super) fn details(
     let (spec, data, task) = (&inputs.spec, &inputs.data, inputs.model.task);
     let details = json!({
         "task": task.name(),
-        "primary_metric": task.primary_metric(),
+        "primary_metric": task.primary_metric().name(),
         "dataset": {
             "path": spec.path,
             "sha256": mlxq_hub::hash_file(&spec.path)?,

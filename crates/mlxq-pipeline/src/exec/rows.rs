@@ -46,14 +46,14 @@ impl EncodedRows {
             let pair = row.text_pair.as_deref();
             let begun = Instant::now();
             let encodings = match (task, pair) {
-                (Task::Classification, pair) => vec![tokenizer.encode(&row.text, pair)?],
                 (Task::Similarity, Some(pair)) => {
                     vec![tokenizer.encode(&row.text, None)?, tokenizer.encode(pair, None)?]
                 }
-                (Task::Similarity, None) => {
-                    let reason = "a similarity task needs the column `text_pair`";
-                    return Err(PipelineError::Usage(reason.to_owned()));
+                (Task::Similarity | Task::Reranking, None) => {
+                    let reason = format!("task `{}` needs the column `text_pair`", task.name());
+                    return Err(PipelineError::Usage(reason));
                 }
+                (_, pair) => vec![tokenizer.encode(&row.text, pair)?],
             };
             encoded.tokenizing.push(begun.elapsed());
             for encoding in encodings {

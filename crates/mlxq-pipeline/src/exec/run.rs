@@ -5,9 +5,10 @@ use std::path::Path;
 use mlxq_checkpoint::Checkpoint;
 use mlxq_engine::worker::Worker;
 use mlxq_engine::{Engine, EngineInfo, Output};
+use mlxq_eval::metric::Metric;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::judge::{Answers, References};
 use super::measure::Timing;
 use crate::PipelineError;
 use crate::record::{Side, SideFigures};
@@ -40,21 +41,17 @@ impl Run {
         }
     }
 
-    /// Its figures for the record, with its `answers` to the rows and the `size` of its folder.
-    ///
-    /// # Errors
-    /// When a correlation is undefined.
+    /// Its figures for the record, with what its answers to the rows came to, the first of them, and
+    /// the `size` of its folder.
     pub(super) fn side(
         self,
-        answers: &Answers,
-        references: &References,
+        scores: Vec<(Metric, f64)>,
+        predictions: Vec<Value>,
         size: FolderSize,
-    ) -> Result<Side, PipelineError> {
-        let (primary, pearson) = answers.figures(references)?;
+    ) -> Side {
         let timing = self.timing;
         let figures = SideFigures {
-            primary: Some(primary),
-            pearson,
+            scores,
             qpm: timing.qpm(),
             size_mb: size.bytes as f64 / f64::from(1 << 20),
             size_bytes: size.bytes,
@@ -68,10 +65,10 @@ impl Run {
             load_seconds: (self.load_seconds, self.start_seconds),
             first_query_ms: timing.first_query_ms,
             warmup_queries: timing.warmup_queries,
-            predictions: answers.first(),
+            predictions,
             cached: self.cached,
         };
-        Ok(Side { info: self.info, figures })
+        Side { info: self.info, figures }
     }
 }
 

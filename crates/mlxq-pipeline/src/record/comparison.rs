@@ -2,16 +2,14 @@
 
 use mlxq_engine::EngineInfo;
 use mlxq_eval::gate::{Gate, Verdict};
-use mlxq_eval::metric::{fewest_for_quantile, percentile};
+use mlxq_eval::metric::{Metric, fewest_for_quantile, percentile};
 use serde_json::{Map, Value, json};
 
 /// The figures of one engine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SideFigures {
-    /// Accuracy, or Spearman's correlation of a similarity task.
-    pub(crate) primary: Option<f64>,
-    /// Pearson's correlation of a similarity task.
-    pub(crate) pearson: Option<f64>,
+    /// The task's figures, the primary one first.
+    pub(crate) scores: Vec<(Metric, f64)>,
     /// Queries per minute.
     pub(crate) qpm: Option<f64>,
     /// MiB of the folder, or of the weight files that are loaded.
@@ -44,6 +42,13 @@ pub(crate) struct SideFigures {
     pub(crate) cached: bool,
 }
 
+impl SideFigures {
+    /// The task's primary figure.
+    pub(crate) fn primary(&self) -> Option<f64> {
+        self.scores.first().map(|(_, value)| *value)
+    }
+}
+
 /// One engine and its figures.
 #[derive(Debug, Clone)]
 pub(crate) struct Side {
@@ -58,7 +63,6 @@ pub(crate) struct Comparison {
     pub(crate) model: String,
     pub(crate) dataset: String,
     pub(crate) bits: u32,
-    pub(crate) is_similarity: bool,
     pub(crate) torch: Option<Side>,
     /// Why there is no PyTorch side.
     pub(crate) torch_missing: Option<String>,
@@ -89,7 +93,7 @@ impl Comparison {
     pub(crate) fn to_json(&self) -> Value {
         let side = |side: &Side| self.side(side);
         let converted = side(&self.converted);
-        let drop = |from: &Side, to: &Side| Some(from.figures.primary? - to.figures.primary?);
+        let drop = |from: &Side, to: &Side| Some(from.figures.primary()? - to.figures.primary()?);
         let native_drop = drop(&self.native_original, &self.converted);
         let torch = self.torch.as_ref();
         let accuracy_drop = drop(self.baseline(), &self.converted);
@@ -140,7 +144,7 @@ impl Comparison {
             }
         }
         let mut side = json!({
-            "accuracy": figures.primary,
+            "accuracy": figures.primary(),
             "qpm": figures.qpm,
             "size_mb": figures.size_mb,
             "tokens_per_sec": figures.tokens_per_second.map(|rates| rates.0),
@@ -171,11 +175,11 @@ impl Comparison {
             "latencies_ms": figures.latencies_ms,
             "missing": missing,
         });
-        if self.is_similarity
-            && let Some(side) = side.as_object_mut()
-        {
-            side.insert("spearman_correlation".to_owned(), json!(figures.primary));
-            side.insert("pearson_correlation".to_owned(), json!(figures.pearson));
+        if let Some(side) = side.as_object_mut() {
+            // The original's readers take the primary figure from `accuracy`, whatever it is.
+            side.extend(
+                figures.scores.iter().map(|(m, value)| (m.name().to_owned(), json!(value))),
+            );
         }
         side
     }

@@ -15,7 +15,13 @@ pub(crate) fn table(comparison: &Comparison) -> String {
     table.load_style(UTF8_FULL_CONDENSED);
     let converted_name = format!("mlxq, {}-bit", comparison.bits);
     table.set_header(["", "PyTorch f32", "mlxq f32", converted_name.as_str()]);
-    for (name, figure) in figures(comparison.is_similarity) {
+    for (place, (metric, _)) in original.scores.iter().enumerate() {
+        let score =
+            |side: &SideFigures| shown(side.scores.get(place).map(|(_, value)| value * 100.0), 2);
+        let torch = torch.map_or("-".to_owned(), score);
+        table.add_row([metric.title().to_owned(), torch, score(original), score(converted)]);
+    }
+    for (name, figure) in FIGURES {
         let torch = torch.map_or("-".to_owned(), figure);
         table.add_row([name.to_owned(), torch, figure(original), figure(converted)]);
     }
@@ -44,29 +50,17 @@ pub(crate) fn table(comparison: &Comparison) -> String {
 
 type Figure = fn(&SideFigures) -> String;
 
-fn figures(is_similarity: bool) -> Vec<(&'static str, Figure)> {
-    let mut rows: Vec<(&str, Figure)> = if is_similarity {
-        vec![
-            ("Spearman x 100", |side| shown(side.primary.map(|x| x * 100.0), 2)),
-            ("Pearson x 100", |side| shown(side.pearson.map(|x| x * 100.0), 2)),
-        ]
-    } else {
-        vec![("accuracy %", |side| shown(side.primary.map(|x| x * 100.0), 2))]
-    };
-    let rest: [(&str, Figure); 9] = [
-        ("queries a minute", |side| timed(side, side.qpm, 0)),
-        ("tokens a second", |side| timed(side, side.tokens_per_second.map(|rates| rates.0), 0)),
-        ("latency p50 ms", |side| latency(side, 0.5)),
-        ("latency p95 ms", |side| latency(side, 0.95)),
-        ("latency p99 ms", |side| latency(side, 0.99)),
-        ("size MB", |side| shown(Some(side.size_mb), 2)),
-        ("memory mean MB", |side| shown(side.memory_mb.map(|memory| memory.0), 0)),
-        ("memory peak MB", |side| shown(side.memory_mb.map(|memory| memory.1), 0)),
-        ("load s", |side| timed(side, Some(side.load_seconds.0), 2)),
-    ];
-    rows.extend(rest);
-    rows
-}
+const FIGURES: [(&str, Figure); 9] = [
+    ("queries a minute", |side| timed(side, side.qpm, 0)),
+    ("tokens a second", |side| timed(side, side.tokens_per_second.map(|rates| rates.0), 0)),
+    ("latency p50 ms", |side| latency(side, 0.5)),
+    ("latency p95 ms", |side| latency(side, 0.95)),
+    ("latency p99 ms", |side| latency(side, 0.99)),
+    ("size MB", |side| shown(Some(side.size_mb), 2)),
+    ("memory mean MB", |side| shown(side.memory_mb.map(|memory| memory.0), 0)),
+    ("memory peak MB", |side| shown(side.memory_mb.map(|memory| memory.1), 0)),
+    ("load s", |side| timed(side, Some(side.load_seconds.0), 2)),
+];
 
 fn shown(value: Option<f64>, decimals: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))

@@ -15,6 +15,7 @@ mod llama;
 mod predict;
 mod progress;
 mod run;
+mod worker;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
