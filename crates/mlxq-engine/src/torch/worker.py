@@ -128,7 +128,12 @@ class Sentence:
 
 
 class Served:
+    """One model at a time, and rows for it."""
+
     def __init__(self):
+        self.forget()
+
+    def forget(self):
         self.offsets, self.ids, self.types = [0], [], []
         self.models, self.attention = {}, None
         self.untried = ["sdpa", "eager"]
@@ -136,10 +141,10 @@ class Served:
     def load(self, request, _):
         if request["protocol"] != PROTOCOL:
             raise Refused(f"speaks protocol {PROTOCOL}, not {request['protocol']}")
+        self.forget()
         begun = time.perf_counter()
         folder = self.folder = request["model"]
         torch.set_num_threads(request["threads"])
-        torch.set_num_interop_threads(1)
         self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         names = self.config.architectures or []
         modules = os.path.isfile(os.path.join(folder, "modules.json"))
@@ -312,5 +317,7 @@ def main():
 import torch
 import transformers
 
+# Only once a process, and before any work.
+torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
 main()
