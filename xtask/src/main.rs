@@ -7,6 +7,7 @@ mod peers;
 mod places;
 mod process;
 mod quickstart;
+mod results;
 mod smollm2;
 mod test;
 mod tidy;
@@ -22,6 +23,7 @@ cargo xtask tidy                         the rules of the code's shape
 cargo xtask bench [run] [--rounds N]     a model's speed against PyTorch, taken in one run
 cargo xtask bench convert [--rounds N]   whole conversions against mlx_lm.convert
 cargo xtask bench quantize               the quantizing loop against MLX on one core
+cargo xtask results                      the developers' trained models on their dev sets: docs/results.md
 cargo xtask fixtures                     make the files under fixtures/ again
 cargo xtask fixtures llama-1b            make the model that `bench convert` converts, 2.2 GB
 ";
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["bench", "convert"] => bench::convert(None),
         ["bench", "convert", "--rounds", rounds] => bench::convert(Some(rounds)),
         ["bench", "quantize"] => bench::quantize(),
+        ["results"] => results::run(),
         ["fixtures"] => fixtures::run(),
         ["fixtures", "llama-1b"] => fixtures::llama_1b().map(|folder| {
             say(&format!("it is in {}", folder.display()));
