@@ -1,4 +1,4 @@
-"""`mlxq worker` as an object: token ids in, vectors out, without a tokenizer.
+"""A worker process as an object: token ids in, vectors out, without a tokenizer.
 
 The protocol is a line of JSON, then the raw bytes that it announces (`crates/mlxq-engine/src/worker`).
 """
@@ -17,10 +17,10 @@ class Refused(Exception):
 
 
 class Worker:
-    """A process of the native engine; it holds one model at a time."""
+    """A process of an engine, the native one if no `command` is given; it holds one model at a time."""
 
-    def __init__(self, threads=2):
-        command = [os.environ["MLXQ"], "worker"]
+    def __init__(self, threads=2, command=None):
+        command = command or [os.environ["MLXQ"], "worker"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.threads = threads
 
@@ -40,14 +40,14 @@ class Worker:
         reply, _ = self.ask("load", **fields)
         return reply["info"]
 
-    def predict(self, rows, segments=None):
-        """One vector per row of token ids, all rows in one call; segments are 0 where none are given."""
+    def predict(self, rows, segments=None, batch=None):
+        """One vector per row of token ids, `batch` rows a call, else all; segments are 0 if none are given."""
         segments = segments or [[0] * len(row) for row in rows]
         offsets = np.cumsum([0] + [len(row) for row in rows])
         numbers = np.concatenate([offsets, *map(np.asarray, rows), *map(np.asarray, segments)])
         payload = numbers.astype("<u4").tobytes()
         self.ask("rows", payload, rows=len(rows), tokens=int(offsets[-1]), bytes=len(payload))
-        reply, raw = self.ask("predict", batch=max(len(rows), 1))
+        reply, raw = self.ask("predict", batch=batch or max(len(rows), 1))
         return np.frombuffer(raw, "<f4").reshape(reply["rows"], reply["cols"])
 
     def close(self):

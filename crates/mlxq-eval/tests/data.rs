@@ -33,6 +33,7 @@ fn named(path: PathBuf, target: TargetColumn) -> FileSpec {
         columns: Columns { text: ColumnRef::Name("text".into()), text_pair: None, target },
         labels: None,
         label_map: Default::default(),
+        keep_empty: false,
         max_samples: None,
     }
 }
@@ -94,6 +95,16 @@ fn tsv_has_no_quotes_and_rows_may_have_more_fields_without_a_header() {
     let dataset = good(&spec);
     assert_eq!(texts(&dataset), ["\"one", "two\""]);
     assert_eq!(dataset.rows[1].target, Target::Score(0.25));
+}
+
+#[test]
+fn rows_with_empty_texts_are_kept_on_request() {
+    let folder = Folder::new();
+    let spec = labelled(folder.file("a.csv", "text,label\na,yes\n\"\",no\n"));
+    let without = good(&spec);
+    assert_eq!((texts(&without), without.skipped.len()), (vec!["a"], 1));
+    let with = good(&FileSpec { keep_empty: true, ..spec });
+    assert_eq!((texts(&with), with.skipped.len()), (vec!["a", ""], 0));
 }
 
 #[test]

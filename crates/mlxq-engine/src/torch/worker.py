@@ -34,19 +34,47 @@ class Refused(Exception):
     """A request that cannot be carried out, with the reason."""
 
 
+def with_weights(module, folder, prefix):
+    """`module` with the tensors of a folder whose names start with `prefix`, in float32."""
+    file = os.path.join(folder, "model.safetensors")
+    if os.path.isfile(file):
+        from safetensors.torch import load_file
+
+        tensors = load_file(file)
+    else:
+        tensors = torch.load(os.path.join(folder, "pytorch_model.bin"), map_location="cpu", weights_only=True)
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    module.load_state_dict(own)
+    return module.eval()
+
+
+def activation_of(path):
+    """The class of torch.nn that a Dense module names; nothing else is ever imported."""
+    found = getattr(torch.nn, path.rsplit(".", 1)[-1], None) if path.startswith("torch.nn.") else None
+    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
+        raise Refused(f"the activation function {path} is no class of torch.nn")
+    return found()
+
+
 class Sentence:
-    """What a sentence-transformers folder puts behind the encoder."""
+    """What a sentence-transformers folder puts behind the encoder, by its classes of the same names."""
 
     def __init__(self, folder):
-        self.modes, self.normalize = ["mean"], False
+        self.modes, self.steps = ["mean"], []
         if not os.path.isfile(os.path.join(folder, "modules.json")):
             return
         for module in read_json(folder, "modules.json"):
             kind = module["type"].rsplit(".", 1)[-1]
+            part = os.path.join(folder, module["path"])
             if kind == "Pooling":
-                self.modes = self.read_modes(read_json(folder, module["path"], "config.json"))
+                self.modes = self.read_modes(read_json(part, "config.json"))
             elif kind == "Normalize":
-                self.normalize = True
+                self.steps.append(torch.nn.functional.normalize)
+            elif kind == "Dense":
+                self.steps.append(self.dense(part))
+            elif kind == "LayerNorm":
+                norm = torch.nn.LayerNorm(read_json(part, "config.json")["dimension"])
+                self.steps.append(with_weights(norm, part, "norm."))
             elif kind not in ("Transformer", "Dropout"):
                 raise Refused(f"modules.json: {kind} is not supported")
 
@@ -57,9 +85,27 @@ class Sentence:
             return [name for flag, name in POOLING_FLAGS if settings.get(flag)]
         return [modes] if isinstance(modes, str) else list(modes)
 
+    @staticmethod
+    def dense(part):
+        settings = read_json(part, "config.json")
+        inner, outer = settings["in_features"], settings["out_features"]
+        if settings.get("module_input_name", "sentence_embedding") != "sentence_embedding":
+            raise Refused(f"{part}: the module reads {settings['module_input_name']}")
+        linear = torch.nn.Linear(inner, outer, bias=settings.get("bias", True))
+        with_weights(linear, part, "linear.")
+        activation = activation_of(settings.get("activation_function", "torch.nn.modules.activation.Tanh"))
+        if not settings.get("use_residual", False):
+            return lambda x: activation(linear(x))
+        if inner == outer:
+            return lambda x: activation(linear(x)) + x
+        residual = with_weights(torch.nn.Linear(inner, outer, bias=False), part, "residual.")
+        return lambda x: activation(linear(x)) + residual(x)
+
     def __call__(self, hidden, mask):
         vectors = torch.cat([self.pool(mode, hidden, mask) for mode in self.modes], dim=1)
-        return torch.nn.functional.normalize(vectors, dim=1) if self.normalize else vectors
+        for step in self.steps:
+            vectors = step(vectors)
+        return vectors
 
     @staticmethod
     def pool(mode, hidden, mask):
@@ -82,7 +128,12 @@ class Sentence:
 
 
 class Served:
+    """One model at a time, and rows for it."""
+
     def __init__(self):
+        self.forget()
+
+    def forget(self):
         self.offsets, self.ids, self.types = [0], [], []
         self.models, self.attention = {}, None
         self.untried = ["sdpa", "eager"]
@@ -90,10 +141,10 @@ class Served:
     def load(self, request, _):
         if request["protocol"] != PROTOCOL:
             raise Refused(f"speaks protocol {PROTOCOL}, not {request['protocol']}")
+        self.forget()
         begun = time.perf_counter()
         folder = self.folder = request["model"]
         torch.set_num_threads(request["threads"])
-        torch.set_num_interop_threads(1)
         self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         names = self.config.architectures or []
         modules = os.path.isfile(os.path.join(folder, "modules.json"))
@@ -177,10 +228,36 @@ class Served:
                     spent[name] += time.perf_counter() - begun
         self.attention = min(spent, key=spent.get)
 
+    def together(self, row):
+        """Rows for which this is equal may be padded to one batch without changing each other's result."""
+        ids = self.ids[self.offsets[row] : self.offsets[row + 1]]
+        if getattr(self.config, "trigram_input", False):
+            # MobileBERT reads the embeddings of a token's neighbours, be they padding.
+            return len(ids)
+        if self.head and self.config.model_type == "bart":
+            # The head takes the last end of the row, and wants as many of them in every row.
+            end = self.config.eos_token_id
+            return ids.count(end), len(ids) if end == self.padding() else None
+        return None
+
+    def padding(self):
+        return self.config.pad_token_id or 0
+
     def forward(self, start, end):
-        parts = [range(self.offsets[row], self.offsets[row + 1]) for row in range(start, end)]
+        """The vectors of the rows, in order, and the tokens computed, padding counted."""
+        groups = {}
+        for row in range(start, end):
+            groups.setdefault(self.together(row), []).append(row)
+        parts = [self.forward_padded(rows) for rows in groups.values()]
+        if len(parts) == 1:
+            return parts[0]
+        order = [row for rows in groups.values() for row in rows]
+        vectors = torch.cat([vectors for vectors, _ in parts])[torch.tensor(order).argsort()]
+        return vectors, sum(computed for _, computed in parts)
+
+    def forward_padded(self, rows):
+        parts = [range(self.offsets[row], self.offsets[row + 1]) for row in rows]
         width = max(len(part) for part in parts)
-        pad = self.config.pad_token_id or 0
 
         def padded(values, filler):
             return torch.tensor(
@@ -188,21 +265,20 @@ class Served:
             )
 
         mask = torch.tensor([[1] * len(part) + [0] * (width - len(part)) for part in parts])
-        inputs = {"input_ids": padded(self.ids, pad), "attention_mask": mask}
+        inputs = {"input_ids": padded(self.ids, self.padding()), "attention_mask": mask}
         if getattr(self.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = padded(self.types, 0)
         with torch.inference_mode():
             outputs = self.models[self.attention](**inputs)
-            if self.head:
-                return outputs.logits, mask
-            return self.sentence(outputs.last_hidden_state, mask), mask
+            vectors = outputs.logits if self.head else self.sentence(outputs.last_hidden_state, mask)
+        return vectors, mask.numel()
 
     def compute(self, start, end, batch):
         for first in range(start, end, batch):
             begun = time.perf_counter_ns()
-            vectors, mask = self.forward(first, min(end, first + batch))
+            vectors, computed = self.forward(first, min(end, first + batch))
             vectors = vectors.contiguous().numpy()
-            yield vectors, mask, time.perf_counter_ns() - begun
+            yield vectors, computed, time.perf_counter_ns() - begun
 
     def predict(self, request, _):
         rows = len(self.offsets) - 1
@@ -214,9 +290,9 @@ class Served:
     def time(self, request, _):
         start, end = request["start"], request["end"]
         calls, padded = [], 0
-        for _, mask, elapsed in self.compute(start, end, request["batch"]):
+        for _, computed, elapsed in self.compute(start, end, request["batch"]):
             calls.append(elapsed)
-            padded += mask.numel()
+            padded += computed
         tokens = self.offsets[end] - self.offsets[start]
         return {"reply": "timed", "call_ns": calls, "tokens": tokens, "padded_tokens": padded}, b""
 
@@ -241,5 +317,7 @@ def main():
 import torch
 import transformers
 
+# Only once a process, and before any work.
+torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
 main()

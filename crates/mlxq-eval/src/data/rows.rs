@@ -123,9 +123,10 @@ fn row(
 ) -> Result<Result<Row, &'static str>, EvalError> {
     let line = record.line;
     let mut cells = record.cells.into_iter();
-    let Some(text) = cells.next().and_then(text_of) else { return Ok(Err("empty text")) };
+    let text = |cell| text_of(cell).or_else(|| spec.keep_empty.then(String::new));
+    let Some(first) = cells.next().and_then(text) else { return Ok(Err("empty text")) };
     let text_pair = match spec.columns.text_pair {
-        Some(_) => match cells.next().and_then(text_of) {
+        Some(_) => match cells.next().and_then(text) {
             Some(text) => Some(text),
             None => return Ok(Err("empty second text")),
         },
@@ -146,7 +147,7 @@ fn row(
             .map_err(|reason| EvalError::line(&spec.path, line, reason))?
             .map(Target::Score),
     };
-    Ok(target.map(|target| Row { id, text, text_pair, target }).ok_or("no label or score"))
+    Ok(target.map(|target| Row { id, text: first, text_pair, target }).ok_or("no label or score"))
 }
 
 fn text_of(cell: Cell) -> Option<String> {

@@ -66,6 +66,8 @@ pub struct FileSpec {
     pub labels: Option<Vec<String>>,
     /// The data's label text → the model's label name.
     pub label_map: BTreeMap<String, String>,
+    /// Whether rows with an empty text are used too; else they are left out and counted.
+    pub keep_empty: bool,
     /// At most this many rows from the start; `None`: all.
     pub max_samples: Option<usize>,
 }

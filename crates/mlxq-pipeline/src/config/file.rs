@@ -100,6 +100,8 @@ pub(super) struct Dataset {
     #[serde(default)]
     pub(super) label_map: BTreeMap<String, String>,
     #[serde(default)]
+    pub(super) keep_empty: bool,
+    #[serde(default)]
     pub(super) max_samples: Option<usize>,
 }
 

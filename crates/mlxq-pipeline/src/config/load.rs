@@ -256,6 +256,7 @@ impl Reader<'_> {
             },
             labels: dataset.labels,
             label_map: dataset.label_map,
+            keep_empty: dataset.keep_empty,
             max_samples: dataset.max_samples,
         })
     }

@@ -100,7 +100,7 @@ impl Head {
     /// The head of a configuration given as JSON.
     pub(super) fn of(config: &Value) -> Self {
         let config = Config::new(config.as_object().expect("an object"));
-        let names = mlxq_models::labels::read(config).expect("labels");
+        let names = mlxq_models::labels::read(config, 2).expect("labels");
         Self::new(config, &names).expect("a head")
     }
 }
