@@ -21,6 +21,7 @@ def test_embeddings_equal_those_of_sentence_transformers(minilm, texts):
     assert len(texts) == 500 and ours.shape == theirs.shape
     cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     assert cosine.min() >= 0.999999, (cosine.min(), texts[int(cosine.argmin())][:80])
+    assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
 def stsb(path):
