@@ -125,7 +125,7 @@ fn every_pooling_is_that_of_sentence_transformers() {
         ("weightedmean", Pooling::WeightedMean),
         ("lasttoken", Pooling::LastToken),
     ] {
-        let ours = NativeOps.pool(&tensor, &[0, tensor.data.len() / 4], &[mode]).data;
+        let ours = NativeOps::new(1).pool(&tensor, &[0, tensor.data.len() / 4], &[mode]).data;
         let theirs = numbers(&values["pooled"][name]);
         assert_eq!(ours.len(), theirs.len());
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

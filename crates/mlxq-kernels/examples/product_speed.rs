@@ -7,7 +7,8 @@ use std::io::Write;
 use std::time::Instant;
 
 use mlxq_kernels::float::Float;
-use mlxq_kernels::gemm::PackedMatrix;
+use mlxq_kernels::gemm::{Epilogue, PackedMatrix};
+use mlxq_kernels::pool::Pool;
 use mlxq_kernels::quant::{Encoded, Format, Stored};
 
 const SHAPES: [[usize; 2]; 3] = [[768, 768], [3072, 768], [768, 3072]];
@@ -18,16 +19,20 @@ const ROUNDS: usize = 9;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(1), |text| text.parse())?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let pool = Pool::new(threads);
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{threads} threads, {}; least of {ROUNDS}", mlxq_kernels::isa_name())?;
     for shape in SHAPES {
-        pool.install(|| measure(shape, &mut stdout))?;
+        measure(&pool, shape, &mut stdout)?;
     }
     Ok(())
 }
 
-fn measure([output, input]: [usize; 2], stdout: &mut impl Write) -> std::io::Result<()> {
+fn measure(
+    pool: &Pool,
+    [output, input]: [usize; 2],
+    stdout: &mut impl Write,
+) -> std::io::Result<()> {
     let format = Format::new("affine", Some(8), Some(64)).expect("a format");
     let (mut bytes, mut encoded) = (Vec::new(), Encoded::default());
     Float::F32.encode(&numbers(output * input), &mut bytes);
@@ -54,7 +59,8 @@ fn measure([output, input]: [usize; 2], stdout: &mut impl Write) -> std::io::Res
         let mut rate = |matrices: &[PackedMatrix]| {
             let seconds = least(|| {
                 for matrix in matrices {
-                    matrix.multiply(&x, std::hint::black_box(&mut out), |_| ());
+                    let out = std::hint::black_box(&mut out);
+                    matrix.multiply(pool, &x, out, &Epilogue::default());
                 }
             });
             (rows * matrices.len()) as f64 * size / seconds * 1e-9

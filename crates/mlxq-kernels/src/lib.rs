@@ -13,6 +13,7 @@ pub mod elementwise;
 pub mod float;
 pub mod gemm;
 pub mod norm;
+pub mod pool;
 pub mod quant;
 pub mod rotary;
 

@@ -23,6 +23,7 @@ pub struct NativeOptions {
 /// weights restored to f32 would have.
 pub struct NativeEngine {
     pool: ThreadPool,
+    ops: NativeOps,
     model: Box<dyn Encoder<NativeOps>>,
     /// What follows the encoder; `None` for a classification head.
     sentence: Option<SentenceModules<NativeOps>>,
@@ -75,6 +76,7 @@ impl NativeEngine {
         };
         Ok(Self {
             pool,
+            ops: NativeOps::new(options.threads),
             model,
             info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
             sentence: sentence.map(|sentence| sentence.load()).transpose()?,
@@ -105,10 +107,10 @@ impl Engine for NativeEngine {
         let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
         let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
         let result = self.pool.install(|| {
-            let hidden = self.model.hidden(&NativeOps, &tokens);
+            let hidden = self.model.hidden(&self.ops, &tokens);
             match &self.sentence {
-                Some(modules) => Some(modules.forward(&NativeOps, &hidden, tokens.offsets)),
-                None => self.model.logits(&NativeOps, &hidden, &tokens),
+                Some(modules) => Some(modules.forward(&self.ops, &hidden, tokens.offsets)),
+                None => self.model.logits(&self.ops, &hidden, &tokens),
             }
         });
         let result = result.ok_or_else(|| EngineError::Missing {

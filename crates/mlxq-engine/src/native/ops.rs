@@ -1,14 +1,24 @@
 //! The coarse operations over the CPU kernels.
 
-use mlxq_kernels::gemm::PackedMatrix;
+use mlxq_kernels::gemm::{Epilogue, PackedMatrix};
+use mlxq_kernels::pool::Pool;
 use mlxq_kernels::{activation, attention, elementwise, norm, rotary};
 use mlxq_models::{Activation, AttentionSpec, Mask, NormKind, Ops, Pooling, Relative};
 
 use super::table::Table;
 
 /// The native engine's operations: f32 activations on the CPU.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NativeOps;
+#[derive(Debug)]
+pub struct NativeOps {
+    pool: Pool,
+}
+
+impl NativeOps {
+    /// Operations on a pool of `threads` threads.
+    pub fn new(threads: usize) -> Self {
+        Self { pool: Pool::new(threads) }
+    }
+}
 
 /// Row-major activations, `[rows, width]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,12 +84,9 @@ impl Ops for NativeOps {
     fn linear(&self, x: &Tensor, layer: &Linear, function: Activation) -> Tensor {
         let width = layer.weight.output();
         let mut data = vec![0.0; x.data.len() / x.width * width];
-        layer.weight.multiply(&x.data, &mut data, |block| {
-            if let Some(bias) = &layer.bias {
-                elementwise::add_row(block, bias);
-            }
-            activate(block, function);
-        });
+        let epilogue =
+            Epilogue { bias: layer.bias.as_deref(), activation: kernel(function), residual: None };
+        layer.weight.multiply(&self.pool, &x.data, &mut data, &epilogue);
         Tensor { width, data }
     }
 
@@ -87,7 +94,9 @@ impl Ops for NativeOps {
         let width = x.width / 2;
         let mut data = Vec::with_capacity(x.data.len() / 2);
         x.data.chunks_exact(x.width).for_each(|row| data.extend_from_slice(&row[..width]));
-        activate(&mut data, function);
+        if let Some(kernel) = kernel(function) {
+            kernel(&mut data);
+        }
         for (out, row) in data.chunks_exact_mut(width).zip(x.data.chunks_exact(x.width)) {
             elementwise::multiply(out, &row[width..]);
         }
@@ -189,25 +198,26 @@ impl Ops for NativeOps {
     }
 }
 
-fn activate(x: &mut [f32], function: Activation) {
-    match function {
-        Activation::Identity => {}
-        Activation::Gelu => activation::gelu(x),
-        Activation::GeluClipped => activation::gelu_clipped(x),
-        Activation::GeluTanh => activation::gelu_tanh(x),
-        Activation::HardSwish => activation::hard_swish(x),
-        Activation::Laplace => activation::laplace(x),
-        Activation::LeakyRelu => activation::leaky_relu(x),
-        Activation::Mish => activation::mish(x),
-        Activation::QuickGelu => activation::quick_gelu(x),
-        Activation::Relu => activation::relu(x),
-        Activation::ReluSquared => activation::relu_squared(x),
-        Activation::Relu6 => activation::relu6(x),
-        Activation::Sigmoid => activation::sigmoid(x),
-        Activation::Silu => activation::silu(x),
-        Activation::SqrtSoftplus => activation::sqrt_softplus(x),
-        Activation::Tanh => activation::tanh(x),
-    }
+/// The kernel of a function; `None` for the identity.
+fn kernel(function: Activation) -> Option<fn(&mut [f32])> {
+    Some(match function {
+        Activation::Identity => return None,
+        Activation::Gelu => activation::gelu,
+        Activation::GeluClipped => activation::gelu_clipped,
+        Activation::GeluTanh => activation::gelu_tanh,
+        Activation::HardSwish => activation::hard_swish,
+        Activation::Laplace => activation::laplace,
+        Activation::LeakyRelu => activation::leaky_relu,
+        Activation::Mish => activation::mish,
+        Activation::QuickGelu => activation::quick_gelu,
+        Activation::Relu => activation::relu,
+        Activation::ReluSquared => activation::relu_squared,
+        Activation::Relu6 => activation::relu6,
+        Activation::Sigmoid => activation::sigmoid,
+        Activation::Silu => activation::silu,
+        Activation::SqrtSoftplus => activation::sqrt_softplus,
+        Activation::Tanh => activation::tanh,
+    })
 }
 
 /// Pools `tokens [length, out.len()]`, at least one, into `out`.
@@ -246,19 +256,19 @@ mod tests {
     #[test]
     fn neighbours_end_with_their_row() {
         let x = Tensor { width: 1, data: vec![1.0, 2.0, 3.0] };
-        let seen = NativeOps.neighbours(&x, &[0, 2, 3], &[1, 0, -1]);
+        let seen = NativeOps::new(1).neighbours(&x, &[0, 2, 3], &[1, 0, -1]);
         assert_eq!(seen.data, [2.0, 1.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0, 0.0]);
     }
 
     #[test]
     fn parts_and_gates_are_cut_from_every_token() {
         let x = Tensor { width: 4, data: vec![1.0, 2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0] };
-        let [first, second] = NativeOps.split(x.clone());
+        let [first, second] = NativeOps::new(1).split(x.clone());
         assert_eq!(first.data, [1.0, 2.0, -5.0, 6.0]);
         assert_eq!(second.data, [3.0, 4.0, 7.0, 8.0]);
-        let gated = NativeOps.gated(&x, Activation::Relu);
+        let gated = NativeOps::new(1).gated(&x, Activation::Relu);
         assert_eq!(gated.data, [3.0, 8.0, 0.0, 48.0]);
-        assert_eq!(NativeOps.select(&x, &[1, 0]).data[..4], x.data[4..]);
+        assert_eq!(NativeOps::new(1).select(&x, &[1, 0]).data[..4], x.data[4..]);
     }
 
     /// Expected values by hand from the definitions.
@@ -273,7 +283,7 @@ mod tests {
             Pooling::WeightedMean,
             Pooling::LastToken,
         ];
-        let pooled = NativeOps.pool(&x, &[0, 1, 4], &modes);
+        let pooled = NativeOps::new(1).pool(&x, &[0, 1, 4], &modes);
         assert_eq!(pooled.width, 12);
         assert_eq!(pooled.data[..12], [1.0, 8.0].repeat(6));
         let root = 3.0f32.sqrt();

@@ -5,6 +5,7 @@
 //! the same bits whatever it is batched with, on any number of threads, and from quantized panels the
 //! same as from their restored numbers. Products of other shapes go through the `gemm` crate.
 
+mod epilogue;
 mod panel;
 mod quantized;
 mod strided;
@@ -16,9 +17,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+pub use epilogue::Epilogue;
 pub(crate) use strided::{Matrix, product};
 
 use crate::float::Float;
+use crate::pool::Pool;
 use crate::quant::{Format, Stored};
 use panel::Panels;
 use quantized::QuantizedPanels;
@@ -105,23 +108,20 @@ impl PackedMatrix {
         self.output
     }
 
-    /// `out[r, o] = sum over i of x[r, i] * weight[o, i]`, then `epilogue` on every finished chunk of
-    /// rows of `out [rows, output]`.
+    /// `out = epilogue(x weight^T)` for `x [rows, input]` and `out [rows, output]`.
     ///
     /// # Panics
-    /// When `x` is not `[rows, input]` or `out` not `[rows, output]`.
-    pub fn multiply(&self, x: &[f32], out: &mut [f32], epilogue: impl Fn(&mut [f32]) + Sync) {
+    /// When the lengths of `x`, `out` and the epilogue's parts do not fit.
+    pub fn multiply(&self, pool: &Pool, x: &[f32], out: &mut [f32], epilogue: &Epilogue) {
         let rows = out.len() / self.output;
         assert_eq!((x.len(), out.len()), (rows * self.input, rows * self.output), "shapes");
-        let Shares { rows, panels } = self.shares(rows, rayon::current_num_threads());
+        let Shares { rows, panels } = self.shares(rows, pool.threads());
         let chunks = out.par_chunks_mut(rows * self.output).zip(x.par_chunks(rows * self.input));
         chunks.for_each(|(out, x)| match panels {
-            1 => {
-                self.multiply_panels(x, 0..self.panels(), out);
-                epilogue(out);
-            }
-            _ => self.multiply_shared(x, panels, out, &epilogue),
+            1 => self.multiply_panels(x, 0..self.panels(), out),
+            _ => self.multiply_shared(x, panels, out),
         });
+        epilogue.apply(out, self.output);
     }
 
     /// How a product of `rows` rows is shared out among `threads`.
@@ -138,13 +138,7 @@ impl PackedMatrix {
     }
 
     /// [`Self::multiply`] for the rows of one chunk, with the panels in `shares` parts.
-    fn multiply_shared(
-        &self,
-        x: &[f32],
-        shares: usize,
-        out: &mut [f32],
-        epilogue: &(impl Fn(&mut [f32]) + Sync),
-    ) {
+    fn multiply_shared(&self, x: &[f32], shares: usize, out: &mut [f32]) {
         let rows = x.len() / self.input;
         let bound = |share: usize| share * self.panels() / shares;
         let parts = (0..shares).into_par_iter().map(|share| {
@@ -165,7 +159,6 @@ impl PackedMatrix {
                     rest = others;
                 }
             }
-            epilogue(out);
         });
     }
 

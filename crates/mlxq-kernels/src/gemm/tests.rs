@@ -14,10 +14,9 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
 
 /// The product on a pool of `threads` threads.
 fn product(matrix: &PackedMatrix, x: &[f32], threads: usize) -> Vec<f32> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
     // What stands in `out` before must not count.
     let mut out = vec![f32::NAN; x.len() / matrix.input() * matrix.output()];
-    pool.install(|| matrix.multiply(x, &mut out, |_| ()));
+    matrix.multiply(&Pool::new(threads), x, &mut out, &Epilogue::default());
     out
 }
 
@@ -76,21 +75,25 @@ fn few_rows_share_out_panels_and_many_do_not() {
     assert_eq!(shares(96, 16), (96, 16));
 }
 
+/// The oracle is the same arithmetic after the product.
 #[test]
-fn the_epilogue_sees_every_row_once() {
+fn the_epilogue_is_applied_to_every_number_once() {
     let (x, weight) = (numbers(100 * 256, 5), numbers(1000 * 256, 6));
+    let (bias, residual) = (numbers(1000, 7), numbers(100 * 1000, 8));
     let matrix = PackedMatrix::new(&weight, 1000, 256);
+    let double: fn(&mut [f32]) = |x| x.iter_mut().for_each(|x| *x *= 2.0);
     for (rows, threads) in [(100, 2), (9, 4), (1, 2)] {
         let x = &x[..rows * 256];
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let mut out = vec![0.0; rows * 1000];
-        pool.expect("a pool").install(|| {
-            matrix.multiply(x, &mut out, |block| {
-                assert!(block.len().is_multiple_of(1000), "whole rows");
-                block.iter_mut().for_each(|x| *x += 1.0);
-            });
-        });
-        let want: Vec<f32> = product(&matrix, x, 1).iter().map(|x| x + 1.0).collect();
+        let mut out = vec![f32::NAN; rows * 1000];
+        let epilogue = Epilogue {
+            bias: Some(&bias),
+            activation: Some(double),
+            residual: Some(&residual[..rows * 1000]),
+        };
+        matrix.multiply(&Pool::new(threads), x, &mut out, &epilogue);
+        let plain = product(&matrix, x, 1);
+        let want = |(i, x): (usize, &f32)| (x + bias[i % 1000]) * 2.0 + residual[i];
+        let want: Vec<f32> = plain.iter().enumerate().map(want).collect();
         assert_eq!(bits(&out), bits(&want), "{rows} rows on {threads}");
     }
 }
