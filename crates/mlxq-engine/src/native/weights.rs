@@ -3,7 +3,7 @@
 use mlxq_checkpoint::tensor::{Dtype, TensorBytes, TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
-use mlxq_kernels::gemm::PackedMatrix;
+use mlxq_kernels::gemm::{Activations, PackedMatrix};
 use mlxq_kernels::quant::Format;
 use mlxq_models::{ModelError, NormKind, Weights, expect_shape};
 
@@ -33,7 +33,9 @@ impl Weights<NativeOps> for NativeWeights<'_> {
 
     fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<Linear, ModelError> {
         let weight = match self.packed(path, shape)? {
-            Some(packed) => PackedMatrix::quantized(&packed.stored(), shape[0], shape[1]),
+            Some(packed) => {
+                PackedMatrix::quantized(&packed.stored(), shape[0], shape[1], Activations::I16)
+            }
             None => {
                 let info = expect_shape(self.source, &format!("{path}.weight"), &shape)?;
                 let (float, bytes) = self.bytes(info)?;
