@@ -44,18 +44,19 @@ impl Epilogue<'_> {
             activation(sums.as_flattened_mut());
         }
         for (row, sums) in sums.iter().enumerate() {
-            let row = first_row + row;
             // SAFETY: as the caller promises.
-            let part = unsafe { out.part(row, columns.clone()) };
-            let sums = &sums[..columns.len()];
-            match self.residual {
-                Some(residual) => {
-                    let residual = &residual[row * out.width()..][columns.clone()];
+            let part = unsafe { out.part(first_row + row, columns.clone()) };
+            let place = (first_row + row) * out.width() + columns.start;
+            let residual = self.residual.map(|residual| &residual[place..][..columns.len()]);
+            match (<&mut [f32; N]>::try_from(&mut *part).ok(), residual) {
+                // Nearly always, and then its length is known to the compiler.
+                (Some(part), None) => *part = *sums,
+                (_, None) => part.copy_from_slice(&sums[..columns.len()]),
+                (_, Some(residual)) => {
                     for ((part, sum), more) in part.iter_mut().zip(sums).zip(residual) {
                         *part = sum + more;
                     }
                 }
-                None => part.copy_from_slice(sums),
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::codes::{Group, Panel, QUAD, Words};
+use super::super::codes::{COLUMNS, Group, Panel, QUAD, Words};
 use super::tiles::{self, Tile};
 use super::{IntegerRows, Sums};
 use crate::isa::Isa;
@@ -26,7 +26,9 @@ macro_rules! avx2 {
 
 /// Columns that are summed at once.
 const SPAN: usize = 16;
-/// Their integers.
+/// Inputs of the largest group.
+const LARGEST_GROUP: usize = 128;
+/// The integers of a span.
 type Integers = [__m256i; 2];
 
 impl Avx2 {
@@ -81,14 +83,13 @@ impl Avx2 {
         }
     }
 
-    /// The sums of a group's columns in `span`; `wide` gives a row's activations of 16 bits.
+    /// The sums of a group's columns in `span`.
     #[inline(always)]
-    fn dot<T: Copy, const R: usize>(
+    fn dot<const R: usize>(
         self,
         words: &[Words],
         span: usize,
-        values: [&[[T; QUAD]]; R],
-        wide: impl Fn([T; QUAD]) -> [i32; 2],
+        values: [&[[i16; QUAD]]; R],
     ) -> [Integers; R] {
         // Said once here, so that it need not be asked for every quad.
         assert!(values.iter().all(|row| row.len() == words.len()), "quads");
@@ -105,7 +106,8 @@ impl Avx2 {
                 avx2!([_mm256_and_si256(words[0], bytes), _mm256_and_si256(words[1], bytes)]);
             let odd = avx2!([_mm256_srli_epi16::<8>(words[0]), _mm256_srli_epi16::<8>(words[1])]);
             for r in 0..R {
-                let [first, second] = wide(values[r][i]);
+                let [a, b, c, d] = values[r][i];
+                let (first, second) = (pair(a, b), pair(c, d));
                 for half in 0..2 {
                     sums[r][half] = avx2! {{
                         let products = _mm256_madd_epi16(even[half], _mm256_set1_epi32(first));
@@ -140,22 +142,25 @@ impl Tile<i16> for Avx2 {
         out: &mut [Sums; R],
     ) {
         let quads = panel.quads.len() / panel.groups.len();
-        *out = [[0.0; _]; R];
+        *out = [[0.0; COLUMNS]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let part = place * quads..(place + 1) * quads;
-            let values: [_; R] = std::array::from_fn(|r| &rows.row(first + r)[part.clone()]);
-            for span in 0..size_of::<Words>() / 4 / SPAN {
-                let words = &panel.quads[part.clone()];
-                let integers =
-                    self.dot(words, span, values, |[a, b, c, d]| [pair(a, b), pair(c, d)]);
+            let words = &panel.quads[place * quads..][..quads];
+            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
+            for r in 0..R {
+                values[r] = rows.part(first + r, place);
+            }
+            for span in 0..COLUMNS / SPAN {
+                let integers = self.dot(words, span, values);
                 for r in 0..R {
-                    let sum = rows.row_sums(first + r)[place];
+                    let sum = rows.sum(first + r, place);
                     self.finish(group, span, integers[r], None, sum, &mut out[r]);
                 }
             }
         }
-        for (r, out) in out.iter_mut().enumerate() {
-            out.iter_mut().for_each(|x| *x *= rows.scales[first + r]);
+        for r in 0..R {
+            for x in &mut out[r] {
+                *x *= rows.scale(first + r);
+            }
         }
     }
 }
@@ -172,20 +177,23 @@ impl Tile<i8> for Avx2 {
         out: &mut [Sums; R],
     ) {
         let quads = panel.quads.len() / panel.groups.len();
-        *out = [[0.0; _]; R];
-        let wide = |[a, c, b, d]: [i8; QUAD]| {
-            let [a, b, c, d] = [a, b, c, d].map(i16::from);
-            [pair(a, b), pair(c, d)]
-        };
+        *out = [[0.0; COLUMNS]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let part = place * quads..(place + 1) * quads;
-            let values: [_; R] = std::array::from_fn(|r| &rows.row(first + r)[part.clone()]);
-            for span in 0..size_of::<Words>() / 4 / SPAN {
-                let words = &panel.quads[part.clone()];
-                let integers = self.dot(words, span, values, wide);
+            let words = &panel.quads[place * quads..][..quads];
+            let mut wide = [[[0; QUAD]; LARGEST_GROUP / QUAD]; R];
+            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
+            for r in 0..R {
+                for (wide, [a, c, b, d]) in wide[r].iter_mut().zip(rows.part(first + r, place)) {
+                    *wide = [*a, *b, *c, *d].map(i16::from);
+                }
+            }
+            for r in 0..R {
+                values[r] = &wide[r][..quads];
+            }
+            for span in 0..COLUMNS / SPAN {
+                let integers = self.dot(words, span, values);
                 for r in 0..R {
-                    let (scale, sum) =
-                        (rows.row_scales(first + r)[place], rows.row_sums(first + r)[place]);
+                    let (scale, sum) = (rows.scale(first + r, place), rows.sum(first + r, place));
                     self.finish(group, span, integers[r], Some(scale), sum, &mut out[r]);
                 }
             }

@@ -11,6 +11,9 @@ const LARGEST_I8: f32 = 127.0;
 /// Rows and groups whose largest number is below count as zeros: their scale would lose its precision.
 const LEAST: f32 = 1e-30;
 
+/// Numbers that are taken at once; every group is a multiple.
+const STRIP: usize = 32;
+
 /// 1.5 * 2^23: adding it rounds to the nearest integer, ties to even.
 const NEAREST: f32 = 12_582_912.0;
 
@@ -27,14 +30,15 @@ pub(in super::super) struct Buffers {
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct IntegerRows<'a, T> {
     /// `[rows, input / QUAD]`.
-    pub(super) quads: &'a [[T; QUAD]],
+    quads: &'a [[T; QUAD]],
     /// A scale per row, or per row and group.
-    pub(super) scales: &'a [f32],
+    scales: &'a [f32],
     /// The sums of each row's groups, of 8 bits times their scale, `[rows, groups]`.
-    pub(super) sums: &'a [f32],
-    /// Inputs of a row, and of a group.
-    pub(super) input: usize,
-    pub(super) group_size: usize,
+    sums: &'a [f32],
+    /// Inputs of a row, and of a group; groups of a row.
+    input: usize,
+    group_size: usize,
+    groups: usize,
 }
 
 impl<'a, T> IntegerRows<'a, T> {
@@ -43,24 +47,33 @@ impl<'a, T> IntegerRows<'a, T> {
         self.quads.len() * QUAD / self.input
     }
 
-    /// The integers of a row.
-    pub(super) fn row(&self, row: usize) -> &'a [[T; QUAD]] {
-        let quads = self.input / QUAD;
-        &self.quads[row * quads..][..quads]
+    /// The integers of a row in the group `group`, `[group_size / QUAD]`.
+    #[inline(always)]
+    pub(super) fn part(&self, row: usize, group: usize) -> &'a [[T; QUAD]] {
+        let quads = self.group_size / QUAD;
+        &self.quads[row * (self.input / QUAD) + group * quads..][..quads]
     }
 
-    /// The sums of a row.
-    pub(super) fn row_sums(&self, row: usize) -> &'a [f32] {
-        let groups = self.input / self.group_size;
-        &self.sums[row * groups..][..groups]
+    /// The sum of a row's group.
+    #[inline(always)]
+    pub(super) fn sum(&self, row: usize, group: usize) -> f32 {
+        self.sums[row * self.groups + group]
     }
 }
 
-impl<'a> IntegerRows<'a, i8> {
-    /// The scales of a row's groups.
-    pub(super) fn row_scales(&self, row: usize) -> &'a [f32] {
-        let groups = self.input / self.group_size;
-        &self.scales[row * groups..][..groups]
+impl IntegerRows<'_, i16> {
+    /// The scale of a row.
+    #[inline(always)]
+    pub(super) fn scale(&self, row: usize) -> f32 {
+        self.scales[row]
+    }
+}
+
+impl IntegerRows<'_, i8> {
+    /// The scale of a row's group.
+    #[inline(always)]
+    pub(super) fn scale(&self, row: usize, group: usize) -> f32 {
+        self.scales[row * self.groups + group]
     }
 }
 
@@ -83,6 +96,7 @@ impl Buffers {
             sums: &self.sums,
             input,
             group_size,
+            groups: input / group_size,
         }
     }
 
@@ -103,6 +117,7 @@ impl Buffers {
             sums: &self.sums,
             input,
             group_size,
+            groups: input / group_size,
         }
     }
 }
@@ -123,13 +138,17 @@ multiversion! {
             *scale = own_scale;
             let groups = x.chunks_exact(group_size).zip(values.chunks_exact_mut(group_size));
             for ((x, values), group_sum) in groups.zip(sums) {
-                let mut sum = 0;
-                for (x, value) in x.iter().zip(values) {
-                    let nearest = nearest(*x * factor);
-                    *value = nearest as i16;
-                    sum += nearest;
+                let mut total = [0; STRIP];
+                let strips = x.as_chunks::<STRIP>().0.iter().zip(values.as_chunks_mut().0);
+                for (x, values) in strips {
+                    let values: &mut [i16; STRIP] = values;
+                    for i in 0..STRIP {
+                        let nearest = nearest(x[i] * factor);
+                        values[i] = nearest as i16;
+                        total[i] += nearest;
+                    }
                 }
-                *group_sum = sum as f32;
+                *group_sum = total.iter().sum::<i32>() as f32;
             }
         }
     }
@@ -146,24 +165,41 @@ multiversion! {
         let groups = x.chunks_exact(group_size).zip(bytes.chunks_exact_mut(group_size));
         for (((x, bytes), scale), group_sum) in groups.zip(scales).zip(sums) {
             let [factor, own_scale] = factors(largest(x), LARGEST_I8);
-            let mut sum = 0;
-            for (x, bytes) in x.as_chunks::<QUAD>().0.iter().zip(bytes.as_chunks_mut().0) {
-                let numbers = x.map(|x| nearest(x * factor));
-                sum += numbers.iter().sum::<i32>();
-                // The order of the weights' codes.
-                let [a, b, c, d] = numbers.map(|number| number as i8);
-                *bytes = [a, c, b, d];
+            let mut total = [0; STRIP];
+            let strips = x.as_chunks::<STRIP>().0.iter().zip(bytes.as_chunks_mut().0);
+            for (x, bytes) in strips {
+                let bytes: &mut [i8; STRIP] = bytes;
+                for i in 0..STRIP {
+                    let nearest = nearest(x[i] * factor);
+                    bytes[i] = nearest as i8;
+                    total[i] += nearest;
+                }
+                bytes.as_chunks_mut().0.iter_mut().for_each(swap_middle);
             }
             *scale = own_scale;
-            *group_sum = own_scale * sum as f32;
+            *group_sum = own_scale * total.iter().sum::<i32>() as f32;
         }
     }
+}
+
+/// Lets the second and third of a quad change places, as they do in the weights' words.
+#[inline(always)]
+fn swap_middle(quad: &mut [i8; QUAD]) {
+    let word = u32::from_le_bytes(quad.map(|byte| byte as u8));
+    let swapped = word & 0xff00_00ff | (word & 0xff00) << 8 | (word >> 8) & 0xff00;
+    *quad = swapped.to_le_bytes().map(|byte| byte as i8);
 }
 
 /// The largest magnitude, as bits, which order NaN above infinity above all numbers.
 #[inline(always)]
 fn largest(x: &[f32]) -> u32 {
-    x.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
+    let mut largest = [0; STRIP];
+    for x in x.as_chunks::<STRIP>().0 {
+        for i in 0..STRIP {
+            largest[i] = largest[i].max(x[i].to_bits() & 0x7fff_ffff);
+        }
+    }
+    largest.into_iter().fold(0, u32::max)
 }
 
 /// What numbers are multiplied with to become integers, and the integers to become numbers.

@@ -102,9 +102,9 @@ impl Vnni {
     }
 }
 
-/// Two activations as they lie in memory, for every column.
+/// Two activations as they lie in memory.
 #[inline(always)]
-fn pair([a, b]: [i16; 2]) -> i32 {
+fn pair(a: i16, b: i16) -> i32 {
     i32::from(a) & 0xffff | i32::from(b) << 16
 }
 
@@ -139,24 +139,54 @@ impl Tile<i16> for Vnni {
         out: &mut [Sums; R],
     ) {
         let quads = panel.quads.len() / panel.groups.len();
-        let values: [&[[i16; QUAD]]; R] = std::array::from_fn(|r| rows.row(first + r));
-        let row_sums: [&[f32]; R] = std::array::from_fn(|r| rows.row_sums(first + r));
-        let zero = vnni!(_mm512_setzero_ps());
-        let mut sums = [[zero; 2]; R];
+        let mut sums = [[vnni!(_mm512_setzero_ps()); 2]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let words = &panel.quads[place * quads..][..quads];
-            let values = values.map(|row| &row[place * quads..][..quads]);
-            let integers = self.dot_i16(words, values);
+            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
             for r in 0..R {
-                sums[r] = self.finish(group, integers[r], None, row_sums[r][place], sums[r]);
+                values[r] = rows.part(first + r, place);
+            }
+            let integers = self.dot_i16(&panel.quads[place * quads..][..quads], values);
+            for r in 0..R {
+                let sum = rows.sum(first + r, place);
+                sums[r] = self.finish(group, integers[r], None, sum, sums[r]);
             }
         }
         for r in 0..R {
             let scaled = vnni! {{
-                let scale = _mm512_set1_ps(rows.scales[first + r]);
+                let scale = _mm512_set1_ps(rows.scale(first + r));
                 [_mm512_mul_ps(sums[r][0], scale), _mm512_mul_ps(sums[r][1], scale)]
             }};
             self.store(scaled, &mut out[r]);
+        }
+    }
+}
+
+impl Tile<i8> for Vnni {
+    const ROWS: usize = 6;
+
+    #[inline(always)]
+    fn tile<const R: usize>(
+        self,
+        panel: Panel,
+        rows: IntegerRows<i8>,
+        first: usize,
+        out: &mut [Sums; R],
+    ) {
+        let quads = panel.quads.len() / panel.groups.len();
+        let mut sums = [[vnni!(_mm512_setzero_ps()); 2]; R];
+        for (place, group) in panel.groups.iter().enumerate() {
+            let mut values: [&[[i8; QUAD]]; R] = [&[]; R];
+            for r in 0..R {
+                values[r] = rows.part(first + r, place);
+            }
+            let integers = self.dot_i8(&panel.quads[place * quads..][..quads], values);
+            for r in 0..R {
+                let (scale, sum) = (rows.scale(first + r, place), rows.sum(first + r, place));
+                sums[r] = self.finish(group, integers[r], Some(scale), sum, sums[r]);
+            }
+        }
+        for r in 0..R {
+            self.store(sums[r], &mut out[r]);
         }
     }
 }
@@ -178,22 +208,21 @@ impl Vnni {
         let mut others = [[zero; 2]; R];
         for (i, words) in words.iter().enumerate() {
             let words = self.load(words);
-            let even =
-                vnni!([_mm512_and_si512(words[0], bytes), _mm512_and_si512(words[1], bytes)]);
-            let odd = vnni!([_mm512_srli_epi16::<8>(words[0]), _mm512_srli_epi16::<8>(words[1])]);
             for r in 0..R {
                 let [a, b, _, _] = values[r][i];
-                let both = vnni!(_mm512_set1_epi32(pair([a, b])));
+                let both = vnni!(_mm512_set1_epi32(pair(a, b)));
                 for half in 0..2 {
-                    sums[r][half] = vnni!(add_products(sums[r][half], even[half], both));
+                    let even = vnni!(_mm512_and_si512(words[half], bytes));
+                    sums[r][half] = vnni!(add_products(sums[r][half], even, both));
                 }
             }
             for r in 0..R {
                 let [_, _, c, d] = values[r][i];
-                let both = vnni!(_mm512_set1_epi32(pair([c, d])));
+                let both = vnni!(_mm512_set1_epi32(pair(c, d)));
                 let sums = if R <= 2 { &mut others } else { &mut sums };
                 for half in 0..2 {
-                    sums[r][half] = vnni!(add_products(sums[r][half], odd[half], both));
+                    let odd = vnni!(_mm512_srli_epi16::<8>(words[half]));
+                    sums[r][half] = vnni!(add_products(sums[r][half], odd, both));
                 }
             }
         }
@@ -206,52 +235,18 @@ impl Vnni {
         }
         sums
     }
-}
 
-impl Tile<i8> for Vnni {
-    const ROWS: usize = 6;
-
-    #[inline(always)]
-    fn tile<const R: usize>(
-        self,
-        panel: Panel,
-        rows: IntegerRows<i8>,
-        first: usize,
-        out: &mut [Sums; R],
-    ) {
-        let quads = panel.quads.len() / panel.groups.len();
-        let values: [&[[i8; QUAD]]; R] = std::array::from_fn(|r| rows.row(first + r));
-        let row_sums: [&[f32]; R] = std::array::from_fn(|r| rows.row_sums(first + r));
-        let scales: [&[f32]; R] = std::array::from_fn(|r| rows.row_scales(first + r));
-        let zero = vnni!(_mm512_setzero_ps());
-        let mut sums = [[zero; 2]; R];
-        for (place, group) in panel.groups.iter().enumerate() {
-            let words = &panel.quads[place * quads..][..quads];
-            let values = values.map(|row| &row[place * quads..][..quads]);
-            let integers = self.dot_i8(words, values);
-            for r in 0..R {
-                let (scale, sum) = (scales[r][place], row_sums[r][place]);
-                sums[r] = self.finish(group, integers[r], Some(scale), sum, sums[r]);
-            }
-        }
-        for (out, sums) in out.iter_mut().zip(sums) {
-            self.store(sums, out);
-        }
-    }
-}
-
-impl Vnni {
     /// The sums of a group.
     #[inline(always)]
     fn dot_i8<const R: usize>(self, words: &[Words], values: [&[[i8; QUAD]]; R]) -> [Integers; R] {
         assert!(values.iter().all(|row| row.len() == words.len()), "quads");
-        let zero = vnni!(_mm512_setzero_si512());
-        let mut sums = [[zero; 2]; R];
+        let mut sums = [[vnni!(_mm512_setzero_si512()); 2]; R];
         for (i, words) in words.iter().enumerate() {
             let words = self.load(words);
             for r in 0..R {
-                let four = i32::from_le_bytes(values[r][i].map(|x| x as u8));
-                let four = vnni!(_mm512_set1_epi32(four));
+                let [a, c, b, d] = values[r][i];
+                let four =
+                    vnni!(_mm512_set1_epi32(i32::from_le_bytes([a, c, b, d].map(|x| x as u8))));
                 for half in 0..2 {
                     sums[r][half] = vnni!(_mm512_dpbusd_epi32(sums[r][half], words[half], four));
                 }
