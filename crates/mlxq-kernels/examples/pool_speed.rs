@@ -11,7 +11,7 @@ use mlxq_kernels::pool::Pool;
 const RUNS: usize = 20_000;
 const RUNS_AFTER_PAUSES: usize = 200;
 /// Lengths of a chain of multiplications.
-const WORK: [usize; 4] = [6_000, 12_000, 60_000, 120_000];
+const WORK: [usize; 4] = [20_000, 100_000, 200_000, 2_000_000];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(2), |text| text.parse())?;
@@ -69,12 +69,12 @@ fn meet(pool: &Pool, threads: usize) {
     });
 }
 
-/// Sixteen rows of eight fused multiplications that do not wait for each other: they keep the units for
-/// arithmetic busy, as a product does.
-fn chains(steps: usize) -> [[f32; 8]; 16] {
-    let mut rows = [[0.5f32; 8]; 16];
+/// Rows of multiplications and additions that do not wait for each other and fit the registers: they keep
+/// the units for arithmetic busy, as a product does.
+fn chains(steps: usize) -> [[f32; 8]; 6] {
+    let mut rows = [[0.5f32; 8]; 6];
     let (factor, addend) = (black_box([0.999f32; 8]), black_box([0.001f32; 8]));
-    for _ in 0..steps / 16 {
+    for _ in 0..steps / 6 {
         for row in &mut rows {
             for lane in 0..8 {
                 row[lane] = row[lane] * factor[lane] + addend[lane];

@@ -71,8 +71,8 @@ impl Pool {
     /// threads have one core between them or the work is too short to share. `work` computes the same
     /// with any pool it is given.
     ///
-    /// The least of several times on each side, taken in turn; that of work of up to 100 µs takes about
-    /// 2 ms.
+    /// The least of several times on each side, taken in turn. Work of up to 100 µs is tried for 2 ms.
+    /// Where other processes have the cores there is no gain, and that is what it says.
     pub fn gain(&self, mut work: impl FnMut(&Self)) -> f64 {
         const LASTS: Duration = Duration::from_millis(2);
         const LEAST_ROUNDS: usize = 3;
@@ -91,7 +91,8 @@ impl Pool {
         let mut least = [f64::INFINITY; 2];
         let mut round = 0;
         while round < LEAST_ROUNDS || start.elapsed() < LASTS {
-            least = [least[0].min(seconds(&one)), least[1].min(seconds(self))];
+            // Twice on all: the first wakes threads that fell asleep meanwhile.
+            least = [least[0].min(seconds(&one)), least[1].min(seconds(self)).min(seconds(self))];
             round += 1;
         }
         let [one, all] = least.map(|seconds| seconds.max(1e-9));
