@@ -1,11 +1,13 @@
 //! The native engine: models on the CPU, from converted folders and original checkpoints alike.
 
+mod activations;
 mod engine;
 mod ops;
 mod sentence;
 mod table;
 mod weights;
 
+pub use activations::Activations;
 pub use engine::{NativeEngine, NativeOptions};
 pub use ops::{Linear, NativeOps, Norm, Tensor};
 pub use table::Table;
