@@ -49,16 +49,16 @@ fn measure(
     let float = || PackedMatrix::of_bytes(Float::F32, &bytes, output, input);
     let matrices = [
         ("f32", float()),
-        ("8 bits f32", pack(&eight, Activations::F32)),
-        ("8 bits i16", pack(&eight, Activations::I16)),
-        ("8 bits i8", pack(&eight, Activations::I8)),
-        ("4 bits i16", pack(&four, Activations::I16)),
+        ("8 bits f32", pack(&eight, Activations::Float32)),
+        ("8 bits i16", pack(&eight, Activations::Int16)),
+        ("8 bits i8", pack(&eight, Activations::Int8)),
+        ("4 bits i16", pack(&four, Activations::Int16)),
     ];
     writeln!(
         stdout,
         "{output} x {input}: packed in {:.0} us from f32, {:.0} us from 8 bits",
         least(float) * 1e6,
-        least(|| pack(&eight, Activations::I16)) * 1e6
+        least(|| pack(&eight, Activations::Int16)) * 1e6
     )?;
     for (place, copies) in [("in cache", 1), ("beyond", WEIGHTS / (output * input))] {
         for rows in ROWS {

@@ -1,8 +1,10 @@
 //! The native engine behind the [`Engine`] trait.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use mlxq_checkpoint::{Checkpoint, Purpose};
+use mlxq_kernels::gemm::Activations;
 use mlxq_models::sentence::SentenceModules;
 use mlxq_models::{Config, Encoder, Scope, Tokens, labels};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -17,6 +19,15 @@ use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
 pub struct NativeOptions {
     /// Number of threads to compute with, at least 1.
     pub threads: usize,
+    /// What quantized layers compute with.
+    pub activations: Activations,
+}
+
+impl Default for NativeOptions {
+    /// One thread, the default activations.
+    fn default() -> Self {
+        Self { threads: 1, activations: Activations::default() }
+    }
 }
 
 /// A model on the CPU: the original checkpoint in f32, or a converted folder, with the results that its
@@ -62,6 +73,8 @@ impl NativeEngine {
             source: &arrangement.weights(&checkpoint),
             quantization: checkpoint.quantization(),
             prefix: arrangement.prefix(),
+            activations: options.activations,
+            quantized: AtomicBool::new(false),
         };
         let count = labels.as_ref().map(Vec::len);
         let pool = pool(options.threads)?;
@@ -78,7 +91,11 @@ impl NativeEngine {
             pool,
             ops: NativeOps::new(options.threads),
             model,
-            info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
+            info: info(
+                NativeOptions { activations: weights.activations(), ..options },
+                labels.unwrap_or_default(),
+                sentence.as_ref(),
+            ),
             sentence: sentence.map(|sentence| sentence.load()).transpose()?,
             limits: Limits {
                 tokens: description.max_tokens,
@@ -156,18 +173,23 @@ fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
     })
 }
 
+/// What runs; `options` with the activations of the model's layers.
 fn info(
     options: NativeOptions,
     labels: Vec<String>,
     sentence: Option<&SentenceFolder>,
 ) -> EngineInfo {
     let setting = |key: &str, value: String| (key.to_owned(), value);
-    let mut settings = vec![setting("activations", "float32".to_owned())];
+    let mut settings = vec![setting("activations", options.activations.name().to_owned())];
     settings.extend(sentence.map(|sentence| setting("pooling", sentence.describe())));
     EngineInfo {
         engine: "native".to_owned(),
         version: format!("mlxq {}", env!("CARGO_PKG_VERSION")),
-        device: format!("cpu ({})", mlxq_kernels::isa_name()),
+        device: format!(
+            "cpu ({}, integer products {})",
+            mlxq_kernels::isa_name(),
+            mlxq_kernels::gemm::integer_isa_name()
+        ),
         threads: options.threads.max(1),
         output: if sentence.is_some() { OutputKind::Embedding } else { OutputKind::Logits },
         labels,

@@ -7,5 +7,6 @@ mod table;
 mod weights;
 
 pub use engine::{NativeEngine, NativeOptions};
+pub use mlxq_kernels::gemm::Activations;
 pub use ops::{Linear, NativeOps, Norm, Tensor};
 pub use table::Table;

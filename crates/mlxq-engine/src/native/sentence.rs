@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use mlxq_checkpoint::tensor::{TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, json, open_weights};
+use mlxq_kernels::gemm::Activations;
 use mlxq_models::sentence::{SentenceModules, SentenceSettings};
 use mlxq_models::{ModelError, Scope};
 use serde_json::Value;
@@ -43,7 +45,13 @@ impl SentenceFolder {
     /// When weights are missing or do not fit.
     pub(super) fn load(&self) -> Result<SentenceModules<NativeOps>, ModelError> {
         let source = ModuleTensors::open(&self.dir, &self.settings.folders())?;
-        let weights = NativeWeights { source: &source, quantization: None, prefix: "" };
+        let weights = NativeWeights {
+            source: &source,
+            quantization: None,
+            prefix: "",
+            activations: Activations::Float32,
+            quantized: AtomicBool::new(false),
+        };
         self.settings.load(&Scope::root(&weights))
     }
 }

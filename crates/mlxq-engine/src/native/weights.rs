@@ -1,5 +1,7 @@
 //! A checkpoint's tensors as the native engine's parameters.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use mlxq_checkpoint::tensor::{Dtype, TensorBytes, TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
@@ -18,6 +20,10 @@ pub(super) struct NativeWeights<'a> {
     pub(super) quantization: Option<&'a Quantization>,
     /// The prefix that module paths carry in the checkpoint's own names.
     pub(super) prefix: &'a str,
+    /// What quantized layers compute with.
+    pub(super) activations: Activations,
+    /// Whether a linear layer that was read is quantized.
+    pub(super) quantized: AtomicBool,
 }
 
 impl Weights<NativeOps> for NativeWeights<'_> {
@@ -34,7 +40,10 @@ impl Weights<NativeOps> for NativeWeights<'_> {
     fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<Linear, ModelError> {
         let weight = match self.packed(path, shape)? {
             Some(packed) => {
-                PackedMatrix::quantized(&packed.stored(), shape[0], shape[1], Activations::I16)
+                // The other modes are restored and computed in f32.
+                let affine = matches!(packed.format, Format::Affine(_));
+                self.quantized.fetch_or(affine, Ordering::Relaxed);
+                PackedMatrix::quantized(&packed.stored(), shape[0], shape[1], self.activations)
             }
             None => {
                 let info = expect_shape(self.source, &format!("{path}.weight"), &shape)?;
@@ -85,6 +94,14 @@ fn over_neighbours(weight: &[f32], [output, part, kernel]: [usize; 3], groups: u
 }
 
 impl NativeWeights<'_> {
+    /// What the layers read so far compute with: float32 where none is quantized.
+    pub(super) fn activations(&self) -> Activations {
+        match self.quantized.load(Ordering::Relaxed) {
+            true => self.activations,
+            false => Activations::Float32,
+        }
+    }
+
     /// The numbers of a float tensor.
     fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let (float, bytes) = self.bytes(expect_shape(self.source, name, shape)?)?;

@@ -5,6 +5,7 @@
 //! block of rows, whose sums stay in the nearest cache until the [`Epilogue`] is done with them. A row
 //! gets the same bits whatever it is batched with, on any number of threads.
 
+mod activations;
 mod codes;
 mod epilogue;
 mod integer;
@@ -18,6 +19,7 @@ mod tile;
 use std::cell::RefCell;
 use std::ops::Range;
 
+pub use activations::Activations;
 pub use epilogue::Epilogue;
 pub(crate) use strided::{Matrix, product};
 
@@ -39,17 +41,9 @@ const FEW_ROWS: usize = 4 * tile::ROWS;
 /// Least multiplications that are worth handing to another thread.
 const WORTH_SHARING: usize = 1 << 19;
 
-/// What activations become before they are multiplied with quantized weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Activations {
-    /// They stay f32, and weights are restored: products have the bits that restored weights have.
-    F32,
-    /// Integers of 16 bits with one scale for each row: the sums over a group are exact.
-    #[default]
-    I16,
-    /// Integers of 8 bits with a scale for each row and group: faster, error about 0.6 % of a product's
-    /// root mean square.
-    I8,
+/// The instructions that integer products run on here, for records.
+pub fn integer_isa_name() -> &'static str {
+    Kernel::current().name()
 }
 
 /// A weight matrix packed for products with many activations.
@@ -187,7 +181,7 @@ impl PackedMatrix {
                     unsafe { epilogue.finish(sums, first_row, columns, out) };
                 }
             }
-            Weights::Quantized(all, Activations::F32) => {
+            Weights::Quantized(all, Activations::Float32) => {
                 sums.resize(rows, [0.0; tile::COLUMNS]);
                 let mut weights = [[0.0; tile::COLUMNS]; DEPTH];
                 for (panel, half) in panels.flat_map(|panel| [(panel, 0), (panel, 1)]) {
@@ -210,7 +204,7 @@ impl PackedMatrix {
                     // SAFETY: as the caller promises.
                     unsafe { epilogue.finish(sums, first_row, columns, out) };
                 };
-                if *activations == Activations::I8 {
+                if *activations == Activations::Int8 {
                     let x = integers.quantize_i8(x, self.input, all.group_size());
                     for panel in panels {
                         kernel.multiply_i8(all.panel(panel, quads), x, wide);

@@ -124,7 +124,7 @@ fn quantized_panels_have_the_bits_of_their_restored_numbers() {
                 biases: &biases[1..],
             };
             let restored = PackedMatrix::new(&restored(&stored, output * 384), output, 384);
-            let matrix = PackedMatrix::quantized(&stored, output, 384, Activations::F32);
+            let matrix = PackedMatrix::quantized(&stored, output, 384, Activations::Float32);
             let is_affine = matches!(format, Format::Affine(_));
             assert_eq!(matches!(matrix.weights, Weights::Quantized(..)), is_affine);
             for rows in [1, 31] {

@@ -145,10 +145,7 @@ impl Tile<i16> for Avx2 {
         *out = [[0.0; COLUMNS]; R];
         for (place, group) in panel.groups.iter().enumerate() {
             let words = &panel.quads[place * quads..][..quads];
-            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
-            for r in 0..R {
-                values[r] = rows.part(first + r, place);
-            }
+            let values = rows.parts::<R>(first, place);
             for span in 0..COLUMNS / SPAN {
                 let integers = self.dot(words, span, values);
                 for r in 0..R {
@@ -157,8 +154,8 @@ impl Tile<i16> for Avx2 {
                 }
             }
         }
-        for r in 0..R {
-            for x in &mut out[r] {
+        for (r, out) in out.iter_mut().enumerate() {
+            for x in out {
                 *x *= rows.scale(first + r);
             }
         }
@@ -181,14 +178,14 @@ impl Tile<i8> for Avx2 {
         for (place, group) in panel.groups.iter().enumerate() {
             let words = &panel.quads[place * quads..][..quads];
             let mut wide = [[[0; QUAD]; LARGEST_GROUP / QUAD]; R];
-            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
-            for r in 0..R {
-                for (wide, [a, c, b, d]) in wide[r].iter_mut().zip(rows.part(first + r, place)) {
+            for (wide, row) in wide.iter_mut().zip(rows.parts::<R>(first, place)) {
+                for (wide, [a, c, b, d]) in wide.iter_mut().zip(row) {
                     *wide = [*a, *b, *c, *d].map(i16::from);
                 }
             }
-            for r in 0..R {
-                values[r] = &wide[r][..quads];
+            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
+            for (values, wide) in values.iter_mut().zip(&wide) {
+                *values = &wide[..quads];
             }
             for span in 0..COLUMNS / SPAN {
                 let integers = self.dot(words, span, values);

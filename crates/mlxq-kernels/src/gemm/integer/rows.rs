@@ -47,6 +47,16 @@ impl<'a, T> IntegerRows<'a, T> {
         self.quads.len() * QUAD / self.input
     }
 
+    /// The integers of the `R` rows from `first` on in the group `group`.
+    #[inline(always)]
+    pub(super) fn parts<const R: usize>(&self, first: usize, group: usize) -> [&'a [[T; QUAD]]; R] {
+        let mut parts: [&[[T; QUAD]]; R] = [&[]; R];
+        for (r, part) in parts.iter_mut().enumerate() {
+            *part = self.part(first + r, group);
+        }
+        parts
+    }
+
     /// The integers of a row in the group `group`, `[group_size / QUAD]`.
     #[inline(always)]
     pub(super) fn part(&self, row: usize, group: usize) -> &'a [[T; QUAD]] {

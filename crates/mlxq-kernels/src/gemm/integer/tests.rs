@@ -54,7 +54,7 @@ impl Quantized {
             let size = self.panels.group_size();
             let own = self.panels.panel(panel, &mut quads);
             match activations {
-                Activations::I8 => {
+                Activations::Int8 => {
                     kernel.multiply_i8(own, buffers.quantize_i8(x, self.input, size), &mut sums);
                 }
                 _ => kernel.multiply_i16(own, buffers.quantize_i16(x, self.input, size), &mut sums),
@@ -111,7 +111,7 @@ fn products_of_16_bits_agree_with_f64() {
         x.extend(adversarial(input, 1e35));
         let exact = matrix.exact(&x);
         for kernel in Kernel::available(Isa::current()) {
-            let got = matrix.product(kernel, &x, Activations::I16);
+            let got = matrix.product(kernel, &x, Activations::Int16);
             for (place, (got, [want, size])) in got.iter().zip(&exact).enumerate() {
                 let (row, column) = (place / output, place % output);
                 let x = &x[row * input..][..input];
@@ -137,7 +137,7 @@ fn products_of_8_bits_agree_with_f64() {
         x.extend(adversarial(input, 1e33));
         let exact = matrix.exact(&x);
         for kernel in Kernel::available(Isa::current()) {
-            let got = matrix.product(kernel, &x, Activations::I8);
+            let got = matrix.product(kernel, &x, Activations::Int8);
             for (place, (got, [want, magnitude])) in got.iter().zip(&exact).enumerate() {
                 let (row, column) = (place / output, place % output);
                 let groups = x[row * input..][..input].chunks_exact(size);
@@ -162,7 +162,7 @@ fn all_kernels_have_the_same_bits() {
         let matrix = Quantized::new(&numbers(output * input, 8), [output, input], bits, size);
         let mut x = numbers(7 * input, 9);
         x.extend(adversarial(input, 1e33));
-        for activations in [Activations::I16, Activations::I8] {
+        for activations in [Activations::Int16, Activations::Int8] {
             for rows in 1..=14 {
                 let x = &x[(14 - rows) * input..];
                 let want = matrix.product(Kernel::Portable, x, activations);
@@ -189,10 +189,10 @@ fn the_largest_sums_do_not_overflow() {
     for sign in [1.0, -1.0] {
         let x = vec![sign * 32639.0; 2 * input];
         for kernel in Kernel::available(Isa::current()) {
-            let got = matrix.product(kernel, &x, Activations::I16);
+            let got = matrix.product(kernel, &x, Activations::Int16);
             let want = sign * 2.0 * 1_065_336_960.0;
             assert!(got.iter().all(|x| (x / want - 1.0).abs() < 1e-6), "{kernel:?} {got:?}");
-            let got = matrix.product(kernel, &x, Activations::I8);
+            let got = matrix.product(kernel, &x, Activations::Int8);
             assert!(got.iter().all(|x| (x / want - 1.0).abs() < 1e-6), "{kernel:?} {got:?}");
         }
     }
@@ -206,7 +206,7 @@ fn rows_with_nan_or_infinity_give_nan() {
         let mut x = numbers(2 * 128, 2);
         x[70] = bad;
         for kernel in Kernel::available(Isa::current()) {
-            for activations in [Activations::I16, Activations::I8] {
+            for activations in [Activations::Int16, Activations::Int8] {
                 let got = matrix.product(kernel, &x, activations);
                 assert!(got[..32].iter().all(|x| x.is_nan()), "{kernel:?} {bad}");
                 assert!(got[32..].iter().all(|x| x.is_finite()), "{kernel:?} {bad}");

@@ -141,22 +141,16 @@ impl Tile<i16> for Vnni {
         let quads = panel.quads.len() / panel.groups.len();
         let mut sums = [[vnni!(_mm512_setzero_ps()); 2]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let mut values: [&[[i16; QUAD]]; R] = [&[]; R];
-            for r in 0..R {
-                values[r] = rows.part(first + r, place);
-            }
+            let values = rows.parts::<R>(first, place);
             let integers = self.dot_i16(&panel.quads[place * quads..][..quads], values);
             for r in 0..R {
                 let sum = rows.sum(first + r, place);
                 sums[r] = self.finish(group, integers[r], None, sum, sums[r]);
             }
         }
-        for r in 0..R {
-            let scaled = vnni! {{
-                let scale = _mm512_set1_ps(rows.scale(first + r));
-                [_mm512_mul_ps(sums[r][0], scale), _mm512_mul_ps(sums[r][1], scale)]
-            }};
-            self.store(scaled, &mut out[r]);
+        for (r, ([low, high], out)) in sums.into_iter().zip(out).enumerate() {
+            let scale = vnni!(_mm512_set1_ps(rows.scale(first + r)));
+            self.store(vnni!([_mm512_mul_ps(low, scale), _mm512_mul_ps(high, scale)]), out);
         }
     }
 }
@@ -175,18 +169,15 @@ impl Tile<i8> for Vnni {
         let quads = panel.quads.len() / panel.groups.len();
         let mut sums = [[vnni!(_mm512_setzero_ps()); 2]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let mut values: [&[[i8; QUAD]]; R] = [&[]; R];
-            for r in 0..R {
-                values[r] = rows.part(first + r, place);
-            }
+            let values = rows.parts::<R>(first, place);
             let integers = self.dot_i8(&panel.quads[place * quads..][..quads], values);
             for r in 0..R {
                 let (scale, sum) = (rows.scale(first + r, place), rows.sum(first + r, place));
                 sums[r] = self.finish(group, integers[r], Some(scale), sum, sums[r]);
             }
         }
-        for r in 0..R {
-            self.store(sums[r], &mut out[r]);
+        for (sums, out) in sums.into_iter().zip(out) {
+            self.store(sums, out);
         }
     }
 }
