@@ -103,7 +103,7 @@ multiversion! {
     /// `x := max(x, 0)`.
     pub fn relu(x: &mut [f32]) {
         for x in x {
-            *x = if *x > 0.0 { *x } else { 0.0 };
+            *x = x.max(0.0);
         }
     }
 }

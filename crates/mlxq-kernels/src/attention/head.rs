@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::output::Columns;
-use super::relative::{MORE, Terms};
+use super::relative::{MORE, Spread, Terms};
 use super::softmax::softmax;
 use super::machine::{LANES, Lanes, Machine};
 use super::tile::{mix, multiply};
@@ -18,8 +18,8 @@ pub(super) struct Head<'a> {
     pub(super) length: usize,
     /// Columns of the head.
     pub(super) size: usize,
-    /// Factor of the products.
-    pub(super) scale: f32,
+    /// Factor of the products, for scores of the base 2.
+    pub(super) factor: f32,
     /// Who is seen.
     pub(super) mask: Mask,
     /// Terms by distance.
@@ -35,15 +35,20 @@ pub(super) struct Scratch {
     scores: Vec<Lanes>,
     /// Their weighted values: `[size, 16]`.
     mixed: Vec<Lanes>,
-    /// Keys, turned: blocks of `[size, 16]`.
-    keys: Vec<Lanes>,
-    /// The bias for each distance.
-    bias: Vec<f32>,
+    /// Keys and values, without what lies between them.
+    key: Vec<f32>,
+    value: Vec<f32>,
+    /// Terms by distance.
+    spread: Spread,
 }
+
+/// Queries for which keys and values are read where they lie. More read them often enough that a copy
+/// pays, whose rows do not fall on the same places of the cache.
+const FEW: usize = 2 * LANES;
 
 impl Head<'_> {
     /// Writes the results of `queries`, places in the row, to `out`, whose first row is the row's first
-    /// token. The scores are those of the base 2.
+    /// token.
     #[inline(always)]
     pub(super) fn attend<M: Machine>(
         &self,
@@ -52,37 +57,40 @@ impl Head<'_> {
         scratch: &mut Scratch,
         out: &Columns,
     ) {
+        let Scratch { query: turned, scores, mixed, key: keys, value: values, spread } = scratch;
+        let (size, depth) = (self.size, self.size.next_multiple_of(LANES));
+        let reached = self.mask.reach(&queries, self.length);
         let [query, key, value] = self.inputs;
-        let Scratch { query: turned, scores, mixed, keys: blocks, bias } = scratch;
-        let depth = self.size.next_multiple_of(LANES);
-        let factor = self.scale * std::f32::consts::LOG2_E;
-        let keys = self.mask.reach(&queries, self.length);
-        if let Some(terms) = &self.terms {
-            terms.turn_keys(key, &keys, blocks);
-            terms.spread_bias(std::f32::consts::LOG2_E, [&queries, &keys], bias);
+        let [mut key, mut value] = [key, value].map(|rows| rows.from(reached.start, 0));
+        if queries.len() > FEW {
+            key = dense(key, [reached.len(), size], keys);
+            value = dense(value, [reached.len(), size], values);
         }
+        let mut terms = self
+            .terms
+            .as_ref()
+            .map(|terms| terms.spread(machine, key, [queries.clone(), reached.clone()], spread));
         for first in queries.clone().step_by(LANES) {
             let count = LANES.min(queries.end - first);
             let turned = room(turned, depth);
-            turn_rows(query.from(first, 0), [count, self.size], factor, turned);
-            let turned = &turned[..self.size];
+            turn_rows(query.from(first, 0), [count, size], self.factor, turned);
+            let turned = &turned[..size];
             let seen = self.mask.reach(&(first..first + count), self.length);
+            let place = seen.start - reached.start;
             let scores = room(scores, seen.len() + MORE);
-            let row = |place: usize| key.row(seen.start + place, self.size);
-            let begun = self.terms.is_some_and(|terms| {
-                terms.of_queries(machine, (first, turned), &seen, scores)
-            });
+            let begun = terms
+                .as_ref()
+                .is_some_and(|terms| terms.of_queries(machine, (first, turned), &seen, scores));
             let scores = &mut scores[..seen.len()];
-            multiply(machine, row, turned, scores, begun);
-            if let Some(terms) = &self.terms {
-                terms.add_of_keys(machine, (first, factor), (&keys, blocks), &seen, scores);
-                let from = [first - queries.start, keys.end - 1 - seen.start];
-                terms.add_bias(from, bias, scores);
+            multiply(machine, |k| key.row(place + k, size), turned, scores, begun);
+            if let Some(terms) = &mut terms {
+                terms.add_of_keys(machine, first, &seen, scores);
+                terms.add_bias(first, &seen, scores);
             }
             hide(self.mask, first..first + count, &seen, scores);
             let total = softmax(machine, scores);
             let mixed = room(mixed, depth);
-            mix(machine, value.from(seen.start, 0), scores, &mut mixed[..self.size]);
+            mix(machine, value.from(place, 0), scores, &mut mixed[..size]);
             self.write([first, count], mixed, &total, out);
         }
     }
@@ -125,4 +133,14 @@ fn hide(mask: Mask, queries: Range<usize>, seen: &Range<usize>, scores: &mut [La
             }
         }
     }
+}
+
+/// A copy of `rows [count, width]` whose rows lie end to end.
+#[inline(always)]
+fn dense<'a>(rows: Rows, [count, width]: [usize; 2], memory: &'a mut Vec<f32>) -> Rows<'a> {
+    let data = room(memory, count * width);
+    for (row, out) in data.chunks_exact_mut(width).enumerate() {
+        out.copy_from_slice(rows.row(row, width));
+    }
+    Rows { data, stride: width }
 }

@@ -268,13 +268,17 @@ impl Call<'_> {
     fn answer<M: Machine>(&self, machine: M, piece: &Piece, index: usize, scratch: &mut Scratch) {
         let Spec { heads, scale, mask, relative } = *self.spec;
         let (row, size) = (&piece.row, self.size);
+        // The softmax is one of powers of 2.
+        let factor = scale * std::f32::consts::LOG2_E;
         let head = Head {
             inputs: self.inputs.map(|rows| rows.from(row.start, index * size)),
             length: row.len(),
             size,
-            scale,
+            factor,
             mask,
-            terms: relative.map(|relative| Terms::new(&relative, [index, heads, size])),
+            terms: relative.map(|relative| {
+                Terms::new(&relative, [index, heads, size], [factor, std::f32::consts::LOG2_E])
+            }),
         };
         // SAFETY: every piece and head begins with pairs of its own, which only one job has; the parts of
         // two pieces differ in their rows, those of two heads in their columns. What `attend` writes are

@@ -1,29 +1,61 @@
 //! The terms of the scores that depend on the distance of query and key.
+//!
+//! Tables are laid out by distance first, so that the scores of consecutive keys or queries find theirs
+//! at consecutive places.
 
 use std::ops::Range;
 
 use super::machine::{LANES, Lanes, Machine};
 use super::tile::multiply;
 use super::turn::{Block, shear, turn, turn_rows};
-use super::{Relative, Rows};
+use super::{Relative, Rows, room};
 
-/// Terms by distance as one head sees them.
+/// What sixteen lanes add to the distances of one.
+pub(super) const MORE: usize = LANES - 1;
+
+/// Tables as one head sees them.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     buckets: &'a [u32],
     bias: Option<Rows<'a>>,
     key: Option<Rows<'a>>,
     query: Option<Rows<'a>>,
+    /// Columns of the head.
     size: usize,
+    /// Factors of the products and of the bias.
+    factors: [f32; 2],
 }
 
-/// The distances that the vectors of [`shear`]'s result need beyond their number.
-pub(super) const MORE: usize = LANES - 1;
+/// Memory for the terms, used again and again.
+#[derive(Default)]
+pub(super) struct Spread {
+    /// Bias and tables by distance, from the least on.
+    bias: Vec<f32>,
+    key: Vec<f32>,
+    query: Vec<f32>,
+    /// Sixteen keys each, turned: blocks of `[size, 16]`.
+    blocks: Vec<Lanes>,
+    /// For each block of keys the products with the distances that the next queries need too.
+    carried: Vec<[Lanes; MORE]>,
+}
+
+/// Terms of some queries and keys of a row, by distance.
+pub(super) struct ByDistance<'a> {
+    terms: &'a Terms<'a>,
+    spread: &'a mut Spread,
+    queries: Range<usize>,
+    keys: Range<usize>,
+    /// Length of a turned block of keys.
+    depth: usize,
+}
 
 impl<'a> Terms<'a> {
     /// Those of head `head` of `heads`, each of `size` columns.
-    #[inline(always)]
-    pub(super) fn new(relative: &Relative<'a>, [head, heads, size]: [usize; 3]) -> Self {
+    pub(super) fn new(
+        relative: &Relative<'a>,
+        [head, heads, size]: [usize; 3],
+        factors: [f32; 2],
+    ) -> Self {
         let table = |data| Rows { data, stride: heads * size }.from(0, head * size);
         Self {
             buckets: relative.buckets,
@@ -31,6 +63,7 @@ impl<'a> Terms<'a> {
             key: relative.key.map(table),
             query: relative.query.map(table),
             size,
+            factors,
         }
     }
 
@@ -41,106 +74,146 @@ impl<'a> Terms<'a> {
         self.buckets[zero.saturating_add_signed(distance).min(last)] as usize
     }
 
-    /// Sets the scores of `keys` for sixteen queries, `query [size, 16]` from place `first` on, to what
-    /// the table says for the query; false if there is no such table. `scores` has room for [`MORE`].
+    /// Lays out the terms for `queries` and `keys` of a row; `key` are those keys.
+    #[inline(always)]
+    pub(super) fn spread<M: Machine>(
+        &'a self,
+        machine: M,
+        key: Rows,
+        [queries, keys]: [Range<usize>; 2],
+        spread: &'a mut Spread,
+    ) -> ByDistance<'a> {
+        let depth = self.size.next_multiple_of(LANES);
+        let mut all = ByDistance { terms: self, spread, queries, keys, depth };
+        let (least, count) = all.distances();
+        let buckets = (0..count).map(|t| self.bucket(least + t as isize));
+        let Spread { bias, key: of_key, query: of_query, .. } = &mut *all.spread;
+        if let Some(table) = self.bias {
+            for (out, bucket) in room(bias, count).iter_mut().zip(buckets.clone()) {
+                *out = self.factors[1] * table.row(bucket, 1)[0];
+            }
+        }
+        for (table, out) in [(self.key, of_key), (self.query, of_query)] {
+            let Some(table) = table else { continue };
+            let out = room(out, count * self.size).chunks_exact_mut(self.size);
+            for (out, bucket) in out.zip(buckets.clone()) {
+                out.copy_from_slice(table.row(bucket, self.size));
+            }
+        }
+        if self.query.is_some() {
+            all.begin_keys(machine, key);
+        }
+        all
+    }
+}
+
+impl ByDistance<'_> {
+    /// The least distance that any lane asks for, and how many there are.
+    #[inline(always)]
+    fn distances(&self) -> (isize, usize) {
+        let [queries, keys] = [&self.queries, &self.keys].map(|x| x.len().next_multiple_of(LANES));
+        let least = self.queries.start as isize - (self.keys.start + keys - 1) as isize;
+        (least, queries + keys - 1)
+    }
+
+    /// The place of the distance from `key` to `query`.
+    #[inline(always)]
+    fn place(&self, query: usize, key: usize) -> usize {
+        let last = self.keys.start + self.keys.len().next_multiple_of(LANES) - 1;
+        query - self.queries.start + last - key
+    }
+
+    /// Turns the keys and multiplies them with the distances below those of the first query.
+    #[inline(always)]
+    fn begin_keys<M: Machine>(&mut self, machine: M, key: Rows) {
+        let (size, depth) = (self.terms.size, self.depth);
+        let count = self.keys.len().div_ceil(LANES);
+        room(&mut self.spread.blocks, count * depth);
+        if self.spread.carried.len() < count {
+            self.spread.carried.resize(count, [[0.0; LANES]; MORE]);
+        }
+        for (place, first) in self.keys.clone().step_by(LANES).enumerate() {
+            let nearest = self.place(self.queries.start, first + MORE);
+            let Spread { query: table, blocks, carried, .. } = &mut *self.spread;
+            let block = &mut blocks[place * depth..][..depth];
+            let count = LANES.min(self.keys.end - first);
+            turn_rows(key.from(first - self.keys.start, 0), [count, size], 1.0, block);
+            let table = Rows { data: table, stride: size }.from(nearest, 0);
+            multiply(machine, |t| table.row(t, size), &block[..size], &mut carried[place], false);
+        }
+    }
+
+    /// Sets the scores of the keys `seen` for sixteen queries, `query [size, 16]` from place `first` on,
+    /// to what the table says for the query; false if there is no such table. `scores` has room for
+    /// [`MORE`].
     #[inline(always)]
     pub(super) fn of_queries<M: Machine>(
         &self,
         machine: M,
         (first, query): (usize, &[Lanes]),
-        keys: &Range<usize>,
+        seen: &Range<usize>,
         scores: &mut [Lanes],
     ) -> bool {
-        let Some(table) = self.key else { return false };
-        let farthest = distance(first + MORE, keys.start);
-        let row = |t: usize| table.row(self.bucket(farthest - t as isize), self.size);
-        multiply(machine, row, query, scores, false);
+        if self.terms.key.is_none() {
+            return false;
+        }
+        let size = self.terms.size;
+        let farthest = self.place(first + MORE, seen.start);
+        let table = Rows { data: &self.spread.key, stride: size };
+        multiply(machine, |t| table.row(farthest - t, size), query, scores, false);
         shear(scores);
         true
     }
 
-    /// Turns the keys `keys` into blocks of `[size, 16]` numbers, if the table for keys needs them.
-    #[inline(always)]
-    pub(super) fn turn_keys(&self, key: Rows, keys: &Range<usize>, blocks: &mut Vec<Lanes>) {
-        if self.query.is_none() {
-            return;
-        }
-        let depth = self.size.next_multiple_of(LANES);
-        let blocks = super::room(blocks, keys.len().div_ceil(LANES) * depth);
-        for (first, block) in keys.clone().step_by(LANES).zip(blocks.chunks_exact_mut(depth)) {
-            let count = LANES.min(keys.end - first);
-            turn_rows(key.from(first, 0), [count, self.size], 1.0, block);
-        }
-    }
-
-    /// Adds `factor` times what the table says for the key to the scores of the keys `seen`, for
-    /// sixteen queries from place `first` on; `blocks` are the keys `keys` as [`Self::turn_keys`] left them.
+    /// Adds what the table says for the key to the scores of the keys `seen`, for sixteen queries from
+    /// place `first` on, called for one sixteen after the other.
     #[inline(always)]
     pub(super) fn add_of_keys<M: Machine>(
-        &self,
+        &mut self,
         machine: M,
-        (first, factor): (usize, f32),
-        (keys, blocks): (&Range<usize>, &[Lanes]),
+        first: usize,
         seen: &Range<usize>,
         scores: &mut [Lanes],
     ) {
-        let Some(table) = self.query else { return };
-        let depth = self.size.next_multiple_of(LANES);
-        for (start, block) in keys.clone().step_by(LANES).zip(blocks.chunks_exact(depth)) {
-            let own = start.max(seen.start)..(start + LANES).min(seen.end);
-            if own.is_empty() {
-                continue;
-            }
-            let nearest = distance(first, start + MORE);
-            let row = |t: usize| table.row(self.bucket(nearest + t as isize), self.size);
-            let mut products = [[0.0; LANES]; LANES + MORE];
-            multiply(machine, row, &block[..self.size], &mut products, false);
+        if self.terms.query.is_none() {
+            return;
+        }
+        let (size, depth) = (self.terms.size, self.depth);
+        let mut products = [[0.0; LANES]; LANES + MORE];
+        let mut turned: Block = [[0.0; LANES]; LANES];
+        for (place, start) in self.keys.clone().step_by(LANES).enumerate() {
+            let nearest = self.place(first, start);
+            let Spread { query: table, blocks, carried, .. } = &mut *self.spread;
+            let (before, new) = products.split_at_mut(MORE);
+            before.copy_from_slice(&carried[place]);
+            let table = Rows { data: table, stride: size }.from(nearest, 0);
+            let block = &blocks[place * depth..][..size];
+            multiply(machine, |t| table.row(t, size), block, new, false);
+            carried[place].copy_from_slice(&products[LANES..]);
             shear(&mut products);
-            let mut turned: Block = [[0.0; LANES]; LANES];
             products.first_chunk().into_iter().for_each(|products| turn(products, &mut turned));
-            let scores = &mut scores[own.start - seen.start..own.end - seen.start];
-            for (scores, terms) in scores.iter_mut().zip(&turned[own.start - start..]) {
-                for (score, term) in scores.iter_mut().zip(terms) {
-                    *score = machine.multiply_add_one(factor, *term, *score);
+            let own = start.max(seen.start)..(start + LANES).min(seen.end);
+            for key in own {
+                let scores = &mut scores[key - seen.start];
+                for (score, term) in scores.iter_mut().zip(&turned[key - start]) {
+                    *score += self.terms.factors[0] * term;
                 }
             }
         }
     }
 
-    /// Writes the bias times `factor` for the distances of `queries` to `keys`, from the least on, if
-    /// there is one.
+    /// Adds the bias to the scores of the keys `seen` for sixteen queries from place `first` on.
     #[inline(always)]
-    pub(super) fn spread_bias(
-        &self,
-        factor: f32,
-        [queries, keys]: [&Range<usize>; 2],
-        spread: &mut Vec<f32>,
-    ) {
-        let Some(bias) = self.bias else { return };
-        let least = distance(queries.start, keys.end - 1);
-        let spread = super::room(spread, queries.len() + keys.len() + MORE);
-        for (t, number) in spread.iter_mut().enumerate() {
-            *number = factor * bias.row(self.bucket(least + t as isize), 1)[0];
-        }
-    }
-
-    /// Adds the bias to the scores of the keys `seen` for sixteen queries that are `first` places after
-    /// the first of those of [`Self::spread_bias`], whose last key is `last` places after the first seen.
-    #[inline(always)]
-    pub(super) fn add_bias(&self, [first, last]: [usize; 2], spread: &[f32], scores: &mut [Lanes]) {
-        if self.bias.is_none() {
+    pub(super) fn add_bias(&self, first: usize, seen: &Range<usize>, scores: &mut [Lanes]) {
+        if self.terms.bias.is_none() {
             return;
         }
+        let nearest = self.place(first, seen.start);
         for (place, scores) in scores.iter_mut().enumerate() {
-            for (score, bias) in scores.iter_mut().zip(&spread[first + last - place..][..LANES]) {
+            let bias = &self.spread.bias[nearest - place..][..LANES];
+            for (score, bias) in scores.iter_mut().zip(bias) {
                 *score += *bias;
             }
         }
     }
-}
-
-/// How far the place `query` lies after the place `key`.
-#[inline(always)]
-fn distance(query: usize, key: usize) -> isize {
-    query as isize - key as isize
 }
