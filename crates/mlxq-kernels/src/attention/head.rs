@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use super::machine::{LANES, Lanes, Machine};
 use super::output::Columns;
 use super::relative::{MORE, Spread, Terms};
 use super::softmax::softmax;
-use super::machine::{LANES, Lanes, Machine};
 use super::tile::{mix, multiply};
 use super::turn::{Block, turn, turn_rows};
 use super::{Mask, Rows, room};
@@ -73,7 +73,7 @@ impl Head<'_> {
         for first in queries.clone().step_by(LANES) {
             let count = LANES.min(queries.end - first);
             let turned = room(turned, depth);
-            turn_rows(query.from(first, 0), [count, size], self.factor, turned);
+            turn_rows(machine, query.from(first, 0), [count, size], self.factor, turned);
             let turned = &turned[..size];
             let seen = self.mask.reach(&(first..first + count), self.length);
             let place = seen.start - reached.start;
@@ -91,23 +91,27 @@ impl Head<'_> {
             let total = softmax(machine, scores);
             let mixed = room(mixed, depth);
             mix(machine, value.from(place, 0), scores, &mut mixed[..size]);
-            self.write([first, count], mixed, &total, out);
+            self.write(machine, [first, count], (mixed, &total), out);
         }
     }
 
     /// Divides the weighted values of `count` queries from place `first` on by the weights' sums and
     /// writes them.
     #[inline(always)]
-    fn write(&self, [first, count]: [usize; 2], mixed: &[Lanes], total: &Lanes, out: &Columns) {
+    fn write<M: Machine>(
+        &self,
+        machine: M,
+        [first, count]: [usize; 2],
+        (mixed, total): (&mut [Lanes], &Lanes),
+        out: &Columns,
+    ) {
         let mut turned: Block = [[0.0; LANES]; LANES];
-        for (place, block) in mixed.as_chunks::<LANES>().0.iter().enumerate() {
-            let mut block = *block;
-            for row in &mut block {
-                for (number, total) in row.iter_mut().zip(total) {
-                    *number /= total;
-                }
+        let factors = machine.load(&total.map(|total| 1.0 / total));
+        for (place, block) in mixed.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            for row in &mut *block {
+                machine.store(machine.multiply(machine.load(row), factors), row);
             }
-            turn(&block, &mut turned);
+            turn(block, &mut turned);
             let columns = place * LANES..self.size.min((place + 1) * LANES);
             for (r, row) in turned.iter().enumerate().take(count) {
                 out.write(first + r, columns.start, &row[..columns.len()]);

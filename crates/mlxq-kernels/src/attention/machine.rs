@@ -7,11 +7,11 @@ use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-#[cfg(target_arch = "aarch64")]
-use crate::simd::Neon;
 
 /// Tokens of a vector, one in each lane.
 pub(super) const LANES: usize = 16;
@@ -33,6 +33,8 @@ pub(super) trait Machine: Copy {
     fn load(self, lanes: &Lanes) -> Self::Vector;
 
     fn store(self, vector: Self::Vector, lanes: &mut Lanes);
+
+    fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
     /// `a * b + c`, rounded once where the machine can.
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
@@ -63,6 +65,12 @@ impl Machine for Avx512 {
     fn store(self, vector: __m512, lanes: &mut Lanes) {
         // SAFETY: as above, and sixteen numbers are written to an array of as many.
         unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), vector) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_mul_ps(a, b) }
     }
 
     #[inline(always)]
@@ -106,6 +114,12 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
+    fn multiply(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: as above.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
@@ -140,7 +154,9 @@ impl Machine for Neon {
     fn load(self, lanes: &Lanes) -> [float32x4_t; 4] {
         let at = lanes.as_ptr();
         // SAFETY: as above, and four times four numbers are read from an array of sixteen.
-        unsafe { [vld1q_f32(at), vld1q_f32(at.add(4)), vld1q_f32(at.add(8)), vld1q_f32(at.add(12))] }
+        unsafe {
+            [vld1q_f32(at), vld1q_f32(at.add(4)), vld1q_f32(at.add(8)), vld1q_f32(at.add(12))]
+        }
     }
 
     #[inline(always)]
@@ -153,6 +169,16 @@ impl Machine for Neon {
             vst1q_f32(at.add(8), c);
             vst1q_f32(at.add(12), d);
         }
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        let mut products = a;
+        for (product, b) in products.iter_mut().zip(b) {
+            // SAFETY: as above.
+            *product = unsafe { vmulq_f32(*product, b) };
+        }
+        products
     }
 
     #[inline(always)]
@@ -194,6 +220,15 @@ impl Machine for Portable {
     #[inline(always)]
     fn store(self, vector: Lanes, lanes: &mut Lanes) {
         *lanes = vector;
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Lanes, b: Lanes) -> Lanes {
+        let mut products = a;
+        for (product, b) in products.iter_mut().zip(b) {
+            *product *= b;
+        }
+        products
     }
 
     #[inline(always)]

@@ -137,7 +137,7 @@ impl ByDistance<'_> {
             let Spread { query: table, blocks, carried, .. } = &mut *self.spread;
             let block = &mut blocks[place * depth..][..depth];
             let count = LANES.min(self.keys.end - first);
-            turn_rows(key.from(first - self.keys.start, 0), [count, size], 1.0, block);
+            turn_rows(machine, key.from(first - self.keys.start, 0), [count, size], 1.0, block);
             let table = Rows { data: table, stride: size }.from(nearest, 0);
             multiply(machine, |t| table.row(t, size), &block[..size], &mut carried[place], false);
         }

@@ -31,14 +31,8 @@ pub(super) fn softmax<M: Machine>(machine: M, scores: &mut [Lanes]) -> Lanes {
 fn exp2<M: Machine>(machine: M, x: f32) -> f32 {
     // 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits.
     const NEAREST: f32 = 12_582_912.0;
-    const TERMS: [f32; 6] = [
-        1.339_900_3e-3,
-        9.618_439e-3,
-        5.550_332_2e-2,
-        2.402_264_8e-1,
-        6.931_472e-1,
-        1.0,
-    ];
+    const TERMS: [f32; 6] =
+        [1.339_900_3e-3, 9.618_439e-3, 5.550_332_2e-2, 2.402_264_8e-1, 6.931_472e-1, 1.0];
     // There the exponent's bits are 0, and so is the product with them.
     let x = if -127.0 > x { -127.0 } else { x };
     let shifted = x + NEAREST;
@@ -54,21 +48,33 @@ fn exp2<M: Machine>(machine: M, x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attention::tile::{Fused, Plain};
+    use crate::isa::Isa;
+
+    fn power(isa: Isa, x: f32) -> f32 {
+        match isa {
+            Isa::Portable(machine) => exp2(machine, x),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(machine) => exp2(machine, x),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(machine) => exp2(machine, x),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(machine) => exp2(machine, x),
+        }
+    }
 
     /// The oracle is std's f64 power.
     #[test]
     fn powers_agree_with_f64() {
-        for step in -12_599..=0 {
-            let x = step as f32 * 0.01;
-            let want = f64::from(x).exp2();
-            for got in [exp2::<Plain>(x), exp2::<Fused>(x)] {
-                assert!((f64::from(got) / want - 1.0).abs() < 2e-7, "2^{x} = {got}, not {want}");
+        for isa in Isa::available() {
+            for step in -12_599..=0 {
+                let x = step as f32 * 0.01;
+                let (got, want) = (f64::from(power(isa, x)), f64::from(x).exp2());
+                assert!((got / want - 1.0).abs() < 2e-7, "2^{x} = {got}, not {want}");
             }
+            for (x, want) in [(0.0, 1.0), (-127.0, 0.0), (-1e30, 0.0), (f32::NEG_INFINITY, 0.0)] {
+                assert_eq!(power(isa, x), want);
+            }
+            assert!(power(isa, f32::NAN).is_nan());
         }
-        for (x, want) in [(0.0, 1.0), (-127.0, 0.0), (-1e30, 0.0), (f32::NEG_INFINITY, 0.0)] {
-            assert_eq!((exp2::<Plain>(x), exp2::<Fused>(x)), (want, want));
-        }
-        assert!(exp2::<Plain>(f32::NAN).is_nan());
     }
 }

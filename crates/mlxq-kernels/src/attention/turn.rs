@@ -1,7 +1,7 @@
 //! Rows of numbers turned into columns, sixteen by sixteen.
 
 use super::Rows;
-use super::machine::{LANES, Lanes};
+use super::machine::{LANES, Lanes, Machine};
 
 /// Sixteen vectors.
 pub(super) type Block = [Lanes; LANES];
@@ -9,7 +9,8 @@ pub(super) type Block = [Lanes; LANES];
 /// `panel[i][r] = rows[r][i] * factor` for `count` rows, at most sixteen, and 0 for the others. The
 /// panel holds whole blocks, of which the part beyond the rows' `width` is 0 too.
 #[inline(always)]
-pub(super) fn turn_rows(
+pub(super) fn turn_rows<M: Machine>(
+    machine: M,
     rows: Rows,
     [count, width]: [usize; 2],
     factor: f32,
@@ -20,66 +21,62 @@ pub(super) fn turn_rows(
         let columns = place * LANES..width.min((place + 1) * LANES);
         for (r, lanes) in block.iter_mut().enumerate().take(count) {
             let row = &rows.row(r, width)[columns.clone()];
-            match row.first_chunk() {
-                Some(row) => *lanes = *row,
+            let row = match row.first_chunk() {
+                Some(row) => machine.load(row),
                 None => {
-                    *lanes = [0.0; LANES];
-                    lanes[..row.len()].copy_from_slice(row);
+                    let mut whole = [0.0; LANES];
+                    whole[..row.len()].copy_from_slice(row);
+                    machine.load(&whole)
                 }
-            }
-            for number in lanes {
-                *number *= factor;
-            }
+            };
+            machine.store(machine.multiply(row, machine.splat(factor)), lanes);
         }
         turn(&block, out);
     }
 }
 
-/// `out[i][r] = block[r][i]`.
+/// `out[i][r] = block[r][i]`, four by four.
 #[inline(always)]
 pub(super) fn turn(block: &Block, out: &mut Block) {
     for i in (0..LANES).step_by(4) {
         for j in (0..LANES).step_by(4) {
-            let part = |r: usize| block[i + r][j..].first_chunk().copied().unwrap_or_default();
-            let columns = turn_four([part(0), part(1), part(2), part(3)]);
-            for (c, column) in columns.iter().enumerate() {
-                out[j + c][i..i + 4].copy_from_slice(column);
-            }
+            turn_four(block, [i, j], out);
         }
     }
 }
 
-/// Four by four, by interleaving twice.
+/// [`turn`] of the four rows from `i` on and the four columns from `j` on, by interleaving twice.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn turn_four(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    use std::arch::x86_64::{__m128, _mm_unpackhi_ps, _mm_unpacklo_ps};
-    // SAFETY: four numbers and a register of four numbers are the same bytes, and every x86-64
-    // machine has SSE2.
+fn turn_four(block: &Block, [i, j]: [usize; 2], out: &mut Block) {
+    use std::arch::x86_64::{_mm_loadu_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+    // SAFETY: every x86-64 machine has SSE2, and the slices, four numbers each, are checked.
     unsafe {
-        let [a, b, c, d]: [__m128; 4] = std::mem::transmute(rows);
+        let row = |r: usize| _mm_loadu_ps(block[i + r][j..j + 4].as_ptr());
+        let (a, b, c, d) = (row(0), row(1), row(2), row(3));
         let (even_low, even_high) = (_mm_unpacklo_ps(a, c), _mm_unpackhi_ps(a, c));
         let (odd_low, odd_high) = (_mm_unpacklo_ps(b, d), _mm_unpackhi_ps(b, d));
-        std::mem::transmute([
+        let columns = [
             _mm_unpacklo_ps(even_low, odd_low),
             _mm_unpackhi_ps(even_low, odd_low),
             _mm_unpacklo_ps(even_high, odd_high),
             _mm_unpackhi_ps(even_high, odd_high),
-        ])
+        ];
+        for (c, column) in columns.into_iter().enumerate() {
+            _mm_storeu_ps(out[j + c][i..i + 4].as_mut_ptr(), column);
+        }
     }
 }
 
-/// Four by four.
+/// The same, as the compiler finds it best.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn turn_four(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    let mut columns = [[0.0; 4]; 4];
-    for (c, column) in columns.iter_mut().enumerate() {
-        for (number, row) in column.iter_mut().zip(&rows) {
-            *number = row[c];
+fn turn_four(block: &Block, [i, j]: [usize; 2], out: &mut Block) {
+    for (c, column) in out[j..j + 4].iter_mut().enumerate() {
+        for (number, row) in column[i..i + 4].iter_mut().zip(&block[i..i + 4]) {
+            *number = row[j + c];
         }
     }
-    columns
 }
 
 /// `x[m][l] := x[m + 15 - l][l]`, where there is such a vector: what was told by distance, from the
@@ -123,7 +120,7 @@ mod tests {
     fn what_is_missing_is_zero() {
         let data = [1.0, 2.0, 3.0, 9.0, 4.0, 5.0, 6.0];
         let mut panel = [[7.0; LANES]; LANES];
-        turn_rows(Rows { data: &data, stride: 4 }, [2, 3], 2.0, &mut panel);
+        turn_rows(crate::simd::Portable, Rows { data: &data, stride: 4 }, [2, 3], 2.0, &mut panel);
         let mut want = [[0.0; LANES]; LANES];
         for (c, [a, b]) in [[2.0, 8.0], [4.0, 10.0], [6.0, 12.0]].into_iter().enumerate() {
             want[c][..2].copy_from_slice(&[a, b]);
