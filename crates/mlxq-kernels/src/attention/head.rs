@@ -85,7 +85,7 @@ impl Head<'_> {
             multiply(machine, |k| key.row(place + k, size), turned, scores, begun);
             if let Some(terms) = &mut terms {
                 terms.add_of_keys(machine, first, &seen, scores);
-                terms.add_bias(first, &seen, scores);
+                terms.add_bias(machine, first, &seen, scores);
             }
             hide(self.mask, first..first + count, &seen, scores);
             let total = softmax(machine, scores);

@@ -34,6 +34,8 @@ pub(super) trait Machine: Copy {
 
     fn store(self, vector: Self::Vector, lanes: &mut Lanes);
 
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
     /// `a * b + c`, rounded once where the machine can.
@@ -65,6 +67,12 @@ impl Machine for Avx512 {
     fn store(self, vector: __m512, lanes: &mut Lanes) {
         // SAFETY: as above, and sixteen numbers are written to an array of as many.
         unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_add_ps(a, b) }
     }
 
     #[inline(always)]
@@ -111,6 +119,12 @@ impl Machine for Avx2 {
             _mm256_storeu_ps(lanes.as_mut_ptr(), low);
             _mm256_storeu_ps(lanes.as_mut_ptr().add(8), high);
         }
+    }
+
+    #[inline(always)]
+    fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
     }
 
     #[inline(always)]
@@ -172,6 +186,16 @@ impl Machine for Neon {
     }
 
     #[inline(always)]
+    fn add(self, a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        let mut sums = a;
+        for (sum, b) in sums.iter_mut().zip(b) {
+            // SAFETY: as above.
+            *sum = unsafe { vaddq_f32(*sum, b) };
+        }
+        sums
+    }
+
+    #[inline(always)]
     fn multiply(self, a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
         let mut products = a;
         for (product, b) in products.iter_mut().zip(b) {
@@ -220,6 +244,15 @@ impl Machine for Portable {
     #[inline(always)]
     fn store(self, vector: Lanes, lanes: &mut Lanes) {
         *lanes = vector;
+    }
+
+    #[inline(always)]
+    fn add(self, a: Lanes, b: Lanes) -> Lanes {
+        let mut sums = a;
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum += b;
+        }
+        sums
     }
 
     #[inline(always)]

@@ -179,6 +179,7 @@ impl ByDistance<'_> {
             return;
         }
         let (size, depth) = (self.terms.size, self.depth);
+        let factor = machine.splat(self.terms.factors[0]);
         let mut products = [[0.0; LANES]; LANES + MORE];
         let mut turned: Block = [[0.0; LANES]; LANES];
         for (place, start) in self.keys.clone().step_by(LANES).enumerate() {
@@ -193,27 +194,36 @@ impl ByDistance<'_> {
             shear(&mut products);
             products.first_chunk().into_iter().for_each(|products| turn(products, &mut turned));
             let own = start.max(seen.start)..(start + LANES).min(seen.end);
-            for key in own {
-                let scores = &mut scores[key - seen.start];
-                for (score, term) in scores.iter_mut().zip(&turned[key - start]) {
-                    *score += self.terms.factors[0] * term;
-                }
+            if own.is_empty() {
+                continue;
+            }
+            let scores = &mut scores[own.start - seen.start..own.end - seen.start];
+            for (score, term) in scores.iter_mut().zip(&turned[own.start - start..]) {
+                let (sum, term) = (machine.load(score), machine.load(term));
+                machine.store(machine.multiply_add(factor, term, sum), score);
             }
         }
     }
 
     /// Adds the bias to the scores of the keys `seen` for sixteen queries from place `first` on.
     #[inline(always)]
-    pub(super) fn add_bias(&self, first: usize, seen: &Range<usize>, scores: &mut [Lanes]) {
+    pub(super) fn add_bias<M: Machine>(
+        &self,
+        machine: M,
+        first: usize,
+        seen: &Range<usize>,
+        scores: &mut [Lanes],
+    ) {
         if self.terms.bias.is_none() {
             return;
         }
         let nearest = self.place(first, seen.start);
-        for (place, scores) in scores.iter_mut().enumerate() {
-            let bias = &self.spread.bias[nearest - place..][..LANES];
-            for (score, bias) in scores.iter_mut().zip(bias) {
-                *score += *bias;
-            }
+        // One key further the distances are one less.
+        let bias = &self.spread.bias[nearest + 1 - scores.len()..nearest + LANES];
+        for (score, bias) in scores.iter_mut().zip(bias.windows(LANES).rev()) {
+            let Some(bias) = bias.first_chunk() else { continue };
+            let sum = machine.add(machine.load(score), machine.load(bias));
+            machine.store(sum, score);
         }
     }
 }

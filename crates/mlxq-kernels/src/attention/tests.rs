@@ -117,7 +117,7 @@ fn agrees(inputs: &Inputs, length: usize, spec: &Spec) {
         for (got, want) in got.iter().zip(&want) {
             let name = isa.name();
             assert!(
-                (f64::from(*got) - want).abs() < 2e-6,
+                (f64::from(*got) - want).abs() < bound,
                 "{got} {want}: {name}, {length}, {spec:?}"
             );
         }
