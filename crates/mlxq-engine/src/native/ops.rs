@@ -104,16 +104,16 @@ impl Ops for NativeOps {
     }
 
     fn norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
-        let mut x = x.clone();
+        let mut data = vec![0.0; x.data.len()];
         match norm.kind {
             NormKind::LayerNorm(epsilon) | NormKind::LayerNormWithoutBias(epsilon) => {
-                norm::layer_norm(&mut x.data, &norm.weight, &norm.bias, epsilon);
+                norm::layer_norm(&x.data, &mut data, &norm.weight, &norm.bias, epsilon);
             }
             NormKind::ScaleAndShift => {
-                elementwise::scale_and_shift(&mut x.data, &norm.weight, &norm.bias);
+                elementwise::scale_and_shift(&x.data, &mut data, &norm.weight, &norm.bias);
             }
         }
-        x
+        Tensor { width: x.width, data }
     }
 
     fn attention(
@@ -124,7 +124,7 @@ impl Ops for NativeOps {
         relative: Option<&Relative<Tensor>>,
     ) -> Tensor {
         let width = query_key_value[0].width;
-        let inputs = query_key_value.map(Tensor::numbers);
+        let inputs = query_key_value.map(|x| attention::Rows { data: &x.data, stride: width });
         let spec = attention::Spec {
             heads: spec.heads,
             scale: spec.scale,
@@ -140,7 +140,9 @@ impl Ops for NativeOps {
                 query: relative.query.map(Tensor::numbers),
             }),
         };
-        Tensor { width, data: attention::attention(inputs, offsets, &spec) }
+        let mut data = vec![0.0; query_key_value[0].data.len()];
+        attention::attention(&self.pool, inputs, offsets, &spec, &mut data);
+        Tensor { width, data }
     }
 
     fn rotary_angles(&self, positions: &[u32], head_size: usize, base: f32) -> Tensor {

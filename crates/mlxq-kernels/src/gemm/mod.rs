@@ -21,6 +21,7 @@ use std::ops::Range;
 
 pub use activations::Activations;
 pub use epilogue::Epilogue;
+#[allow(unused)]
 pub(crate) use strided::{Matrix, product};
 
 use crate::float::Float;
