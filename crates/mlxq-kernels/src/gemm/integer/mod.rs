@@ -7,6 +7,10 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod dotprod;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod rows;
 #[cfg(test)]
@@ -36,6 +40,9 @@ pub(super) enum Kernel {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Vnni(vnni::Vnni),
+    /// NEON with products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(dotprod::Dotprod),
 }
 
 impl Kernel {
@@ -47,6 +54,8 @@ impl Kernel {
             avx2::Avx2::of(isa).map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
             vnni::Vnni::of(isa).map(Self::Vnni),
+            #[cfg(target_arch = "aarch64")]
+            dotprod::Dotprod::of(isa).map(Self::Dotprod),
         ];
         kernels.into_iter().flatten().collect()
     }
@@ -67,6 +76,8 @@ impl Kernel {
             Self::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(_) => "avx512vnni",
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod(_) => "neon-dotprod",
         }
     }
 
@@ -78,6 +89,8 @@ impl Kernel {
             Self::Avx2(simd) => simd.multiply(panel, rows, out),
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod(simd) => simd.multiply(panel, rows, out),
         }
     }
 
@@ -89,6 +102,8 @@ impl Kernel {
             Self::Avx2(simd) => simd.multiply(panel, rows, out),
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod(simd) => simd.multiply(panel, rows, out),
         }
     }
 }
