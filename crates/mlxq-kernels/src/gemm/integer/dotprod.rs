@@ -77,8 +77,8 @@ fn sdot<const LANE: usize>(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> i
 impl Dot<i16> for Dotprod {
     const OFFSET: i32 = 128;
 
-    /// Sums of high and of low bytes, each below 2^22 (and the start below 2^30): `256 * high + low` is
-    /// below 2^31.
+    /// Sums of high and of low bytes are at most 128 * 128 * 127 < 2^21 in magnitude, and the start
+    /// below 2^30.
     #[inline(always)]
     fn dot<const R: usize, const C: usize>(
         self,
@@ -134,24 +134,22 @@ impl Dot<i8> for Dotprod {
         for r in 0..R {
             sums[r] = [dotprod!(vdupq_n_s32(starts[r])); C];
         }
-        for (i, words) in words.iter().enumerate() {
-            let mut codes = [[dotprod!(vdupq_n_s8(0)); C]; 4];
-            for (codes, words) in codes.iter_mut().zip(words) {
-                *codes = self.signed::<C>(words, first);
-            }
+        for (i, [a, b, c, d]) in words.iter().enumerate() {
+            let (a, b) = (self.signed::<C>(a, first), self.signed::<C>(b, first));
+            let (c, d) = (self.signed::<C>(c, first), self.signed::<C>(d, first));
             for r in 0..R {
                 let values = load(&rows[r][i]);
-                for c in 0..C {
-                    sums[r][c] = dotprod!(sdot::<0>(sums[r][c], codes[0][c], values));
+                for x in 0..C {
+                    sums[r][x] = dotprod!(sdot::<0>(sums[r][x], a[x], values));
                 }
-                for c in 0..C {
-                    sums[r][c] = dotprod!(sdot::<1>(sums[r][c], codes[1][c], values));
+                for x in 0..C {
+                    sums[r][x] = dotprod!(sdot::<1>(sums[r][x], b[x], values));
                 }
-                for c in 0..C {
-                    sums[r][c] = dotprod!(sdot::<2>(sums[r][c], codes[2][c], values));
+                for x in 0..C {
+                    sums[r][x] = dotprod!(sdot::<2>(sums[r][x], c[x], values));
                 }
-                for c in 0..C {
-                    sums[r][c] = dotprod!(sdot::<3>(sums[r][c], codes[3][c], values));
+                for x in 0..C {
+                    sums[r][x] = dotprod!(sdot::<3>(sums[r][x], d[x], values));
                 }
             }
         }

@@ -10,6 +10,8 @@ mod avx2;
 #[cfg(target_arch = "aarch64")]
 mod dotprod;
 #[cfg(target_arch = "aarch64")]
+mod i8mm;
+#[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 mod rows;
@@ -40,9 +42,12 @@ pub(super) enum Kernel {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Vnni(vnni::Vnni),
-    /// NEON with products of bytes.
+    /// NEON with dot products of bytes.
     #[cfg(target_arch = "aarch64")]
     Dotprod(dotprod::Dotprod),
+    /// NEON with matrix products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    I8mm(i8mm::I8mm),
 }
 
 impl Kernel {
@@ -56,6 +61,8 @@ impl Kernel {
             vnni::Vnni::of(isa).map(Self::Vnni),
             #[cfg(target_arch = "aarch64")]
             dotprod::Dotprod::of(isa).map(Self::Dotprod),
+            #[cfg(target_arch = "aarch64")]
+            i8mm::I8mm::of(isa).map(Self::I8mm),
         ];
         kernels.into_iter().flatten().collect()
     }
@@ -78,6 +85,8 @@ impl Kernel {
             Self::Vnni(_) => "avx512vnni",
             #[cfg(target_arch = "aarch64")]
             Self::Dotprod(_) => "neon-dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(_) => "neon-i8mm",
         }
     }
 
@@ -91,6 +100,8 @@ impl Kernel {
             Self::Vnni(simd) => simd.multiply(panel, rows, out),
             #[cfg(target_arch = "aarch64")]
             Self::Dotprod(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(simd) => simd.multiply(panel, rows, out),
         }
     }
 
@@ -104,6 +115,8 @@ impl Kernel {
             Self::Vnni(simd) => simd.multiply(panel, rows, out),
             #[cfg(target_arch = "aarch64")]
             Self::Dotprod(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(simd) => simd.multiply(panel, rows, out),
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::arch::aarch64::*;
 
-use super::super::codes::{COLUMNS, Group, Panel, QUAD, Words};
+use super::super::codes::{COLUMNS, Group, Panel, Words};
 use super::tiles::Tile;
 use super::{IntegerRows, Sums};
 
@@ -46,7 +46,7 @@ pub(super) trait Dot<T>: Copy {
 
 /// Integers that activations become.
 pub(super) trait Activation: Copy {
-    /// The scale of a row's group and its sum, an integer; the scale is 1 where each row has its own.
+    /// The scale of a row's group, if it has one of its own, and the sum of its integers.
     fn group(rows: &IntegerRows<Self>, row: usize, group: usize) -> (Option<f32>, i32);
 
     /// The scale of a row, if it has one of its own.
@@ -69,8 +69,11 @@ impl Activation for i16 {
 impl Activation for i8 {
     #[inline(always)]
     fn group(rows: &IntegerRows<Self>, row: usize, group: usize) -> (Option<f32>, i32) {
-        let values = rows.part(row, group).as_flattened();
-        (Some(rows.scale(row, group)), values.iter().map(|value| i32::from(*value)).sum())
+        let mut total = 0;
+        for bytes in rows.bytes(row, group) {
+            total += i32::from(neon!(vaddlvq_s8(load(bytes))));
+        }
+        (Some(rows.scale(row, group)), total)
     }
 
     #[inline(always)]
@@ -133,9 +136,9 @@ impl<T: Activation, D: Dot<T>> Tile<T> for D {
                 add::<T, D, R, 2>(self, words, group, &part, out);
             }
         }
-        for r in 0..R {
+        for (r, out) in out.iter_mut().enumerate() {
             if let Some(scale) = T::row_scale(&rows, first + r) {
-                for x in &mut out[r] {
+                for x in out {
                     *x *= scale;
                 }
             }
@@ -155,12 +158,12 @@ fn add<T, D: Dot<T>, const R: usize, const C: usize>(
     for first in (0..COLUMNS / 4).step_by(C) {
         let integers = kernel.dot::<R, C>(words, first, part.bytes, part.starts);
         for c in 0..C {
-            let (scales, biases) =
-                (&group.scales.as_chunks::<4>().0, &group.biases.as_chunks::<4>().0);
-            let scales = neon!(vld1q_f32(scales[first + c].as_ptr()));
-            let biases = neon!(vld1q_f32(biases[first + c].as_ptr()));
+            let place = first + c;
+            let scales = &group.scales.as_chunks::<4>().0[place];
+            let biases = &group.biases.as_chunks::<4>().0[place];
+            let (scales, biases) = neon!((vld1q_f32(scales.as_ptr()), vld1q_f32(biases.as_ptr())));
             for r in 0..R {
-                let out = &mut out[r].as_chunks_mut::<4>().0[first + c];
+                let out = &mut out[r].as_chunks_mut::<4>().0[place];
                 neon! {{
                     let mut number = vcvtq_f32_s32(integers[r][c]);
                     if let Some(scale) = part.scales[r] {
@@ -194,19 +197,39 @@ pub(super) fn load(bytes: &Bytes) -> int8x16_t {
 /// Integers of 16 bits within ±32639 as signed bytes, `256 * high + low`: for every eight the high bytes,
 /// then the low ones, each in the order in which quads lie in the weights' words.
 pub(super) fn split(values: &[i16], bytes: &mut [Bytes]) {
-    const ORDER: [usize; 2 * QUAD] = [0, 2, 1, 3, 4, 6, 5, 7];
-    for (values, bytes) in values.as_chunks::<{ 2 * QUAD }>().0.iter().zip(bytes) {
-        for (place, from) in ORDER.into_iter().enumerate() {
-            // The low byte is taken as signed, so that the high one is the nearest.
-            bytes[place] = (values[from].wrapping_add(128) >> 8) as i8;
-            bytes[2 * QUAD + place] = values[from] as i8;
-        }
+    /// Places of the high bytes in the first register, and of the low ones in the second.
+    const PLACES: [u8; 16] = [1, 5, 3, 7, 9, 13, 11, 15, 16, 20, 18, 22, 24, 28, 26, 30];
+    let places = neon!(vld1q_u8(PLACES.as_ptr()));
+    for (values, bytes) in values.as_chunks::<8>().0.iter().zip(bytes) {
+        neon! {{
+            let low = vld1q_s16(values.as_ptr());
+            // A low byte is taken as signed, so the high one is that of the nearest multiple of 256.
+            let high = vaddq_s16(low, vdupq_n_s16(128));
+            let both = int8x16x2_t(vreinterpretq_s8_s16(high), vreinterpretq_s8_s16(low));
+            vst1q_s8(bytes.as_mut_ptr(), vqtbl2q_s8(both, places));
+        }}
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kernel;
     use super::*;
+    use crate::isa::Isa;
+
+    /// Where `MLXQ_KERNELS` says what the machine should have, as the test suite does for the machines
+    /// that it emulates, no kernel goes untested because it was not found.
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+    fn the_kernels_are_those_the_machine_should_have() {
+        let Ok(wanted) = std::env::var("MLXQ_KERNELS") else {
+            eprintln!("not tested: MLXQ_KERNELS does not say what to expect");
+            return;
+        };
+        let found = Kernel::available(Isa::current());
+        let found: Vec<&str> = found.into_iter().map(Kernel::name).collect();
+        assert_eq!(found.join(" "), wanted);
+    }
 
     /// By hand: 32639 = 256 * 127 + 127, 200 = 256 - 56, -129 = -256 + 127, 128 = 256 - 128.
     #[test]

@@ -23,6 +23,7 @@ const NEAREST: f32 = 12_582_912.0;
 #[derive(Debug, Default)]
 pub(in super::super) struct Buffers {
     values: Vec<i16>,
+    /// Integers of 8 bits; where products of bytes serve, also those of 16, split.
     bytes: Vec<i8>,
     scales: Vec<f32>,
     sums: Vec<f32>,
