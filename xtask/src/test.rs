@@ -1,5 +1,6 @@
 //! The whole test suite: what CI runs, cheapest first, with the time of each part.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -87,12 +88,26 @@ fn aarch64_tests() -> Result<Outcome> {
     let Some(tool) = tool.filter(|tool| tool.is_file()) else {
         return Ok(not_run("the developers' emulator is not here"));
     };
+    let mut outcome =
+        emulated_tests(&tool, "max", "portable neon-dotprod neon-i8mm", &["--tests"])?;
+    // A core of before the products of bytes; what is filtered out ran above.
+    let older = emulated_tests(&tool, "cortex-a72", "portable", &["gemm::"])?;
+    outcome.passed += older.passed;
+    outcome.failed += older.failed;
+    Ok(outcome)
+}
+
+/// The kernels' tests on the core `cpu`, which should have the `kernels` for integer products.
+fn emulated_tests(tool: &Path, cpu: &str, kernels: &str, which: &[&str]) -> Result<Outcome> {
     let arguments = ["cargo", "test", "--release", "--package", "mlxq-kernels", "--quiet"];
     let mut command = command(tool, arguments);
     // No documentation tests: rustdoc finds no standard library there. None is built for LTO either.
     command
-        .args(["--lib", "--tests", "--no-fail-fast"])
+        .args(["--lib", "--no-fail-fast"])
+        .args(which)
         .current_dir(places::root())
+        .env("QEMU_CPU", cpu)
+        .env("MLXQ_KERNELS", kernels)
         .env("CARGO_TARGET_DIR", places::target().join("aarch64"))
         .env("CARGO_PROFILE_RELEASE_LTO", "off");
     cargo_tests(command)

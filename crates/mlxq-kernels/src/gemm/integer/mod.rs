@@ -7,6 +7,12 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod dotprod;
+#[cfg(target_arch = "aarch64")]
+mod i8mm;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod rows;
 #[cfg(test)]
@@ -36,6 +42,12 @@ pub(super) enum Kernel {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Vnni(vnni::Vnni),
+    /// NEON with dot products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(dotprod::Dotprod),
+    /// NEON with matrix products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    I8mm(i8mm::I8mm),
 }
 
 impl Kernel {
@@ -47,6 +59,10 @@ impl Kernel {
             avx2::Avx2::of(isa).map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
             vnni::Vnni::of(isa).map(Self::Vnni),
+            #[cfg(target_arch = "aarch64")]
+            dotprod::Dotprod::of(isa).map(Self::Dotprod),
+            #[cfg(target_arch = "aarch64")]
+            i8mm::I8mm::of(isa).map(Self::I8mm),
         ];
         kernels.into_iter().flatten().collect()
     }
@@ -67,6 +83,10 @@ impl Kernel {
             Self::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(_) => "avx512vnni",
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod(_) => "neon-dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(_) => "neon-i8mm",
         }
     }
 
@@ -78,6 +98,10 @@ impl Kernel {
             Self::Avx2(simd) => simd.multiply(panel, rows, out),
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(simd) => simd.multiply(panel, rows, out),
         }
     }
 
@@ -89,6 +113,10 @@ impl Kernel {
             Self::Avx2(simd) => simd.multiply(panel, rows, out),
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod(simd) => simd.multiply(panel, rows, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(simd) => simd.multiply(panel, rows, out),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Activations as integers.
 
 use super::super::codes::QUAD;
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use crate::isa::multiversion;
 
 /// The largest integer of 16 bits that activations become: both bytes of it, taken as signed numbers
@@ -21,6 +23,7 @@ const NEAREST: f32 = 12_582_912.0;
 #[derive(Debug, Default)]
 pub(in super::super) struct Buffers {
     values: Vec<i16>,
+    /// Integers of 8 bits; where products of bytes serve, also those of 16, split.
     bytes: Vec<i8>,
     scales: Vec<f32>,
     sums: Vec<f32>,
@@ -31,6 +34,9 @@ pub(in super::super) struct Buffers {
 pub(in super::super) struct IntegerRows<'a, T> {
     /// `[rows, input / QUAD]`.
     quads: &'a [[T; QUAD]],
+    /// The same as signed bytes for products of bytes: those of 16 bits split in two.
+    #[cfg(target_arch = "aarch64")]
+    bytes: &'a [neon::Bytes],
     /// A scale per row, or per row and group.
     scales: &'a [f32],
     /// The sums of each row's groups, of 8 bits times their scale, `[rows, groups]`.
@@ -62,6 +68,15 @@ impl<'a, T> IntegerRows<'a, T> {
     pub(super) fn part(&self, row: usize, group: usize) -> &'a [[T; QUAD]] {
         let quads = self.group_size / QUAD;
         &self.quads[row * (self.input / QUAD) + group * quads..][..quads]
+    }
+
+    /// The integers of a row in the group `group` as signed bytes, in the order of the codes: of 16 bits
+    /// as [`neon::split`] has them.
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    pub(super) fn bytes(&self, row: usize, group: usize) -> &'a [neon::Bytes] {
+        let count = self.group_size * size_of::<T>() / size_of::<neon::Bytes>();
+        &self.bytes[(row * self.groups + group) * count..][..count]
     }
 
     /// The sum of a row's group.
@@ -100,8 +115,16 @@ impl Buffers {
         self.scales.resize(x.len() / input, 0.0);
         self.sums.resize(x.len() / group_size, 0.0);
         quantize_i16(x, input, group_size, &mut self.values, &mut self.scales, &mut self.sums);
+        #[cfg(target_arch = "aarch64")]
+        {
+            // Once for all panels.
+            self.bytes.resize(2 * x.len(), 0);
+            neon::split(&self.values, self.bytes.as_chunks_mut().0);
+        }
         IntegerRows {
             quads: self.values.as_chunks().0,
+            #[cfg(target_arch = "aarch64")]
+            bytes: self.bytes.as_chunks().0,
             scales: &self.scales,
             sums: &self.sums,
             input,
@@ -123,6 +146,8 @@ impl Buffers {
         quantize_i8(x, group_size, &mut self.bytes, &mut self.scales, &mut self.sums);
         IntegerRows {
             quads: self.bytes.as_chunks().0,
+            #[cfg(target_arch = "aarch64")]
+            bytes: self.bytes.as_chunks().0,
             scales: &self.scales,
             sums: &self.sums,
             input,
