@@ -2,20 +2,21 @@
 
 {"threads", "rounds", "native": program, "sentences": STS-B's dev file or null, "tokenizer": tokenizer.json,
  "work": folder, "onnx": folder of graphs that are kept,
- "series": [{"name", "model": folder, "texts": count, "workloads": [name], "engines": [
-    {"name", "kind": "native" | "torch" | "onnx", "model": folder, "setting", "same_weights": folder or absent}]}]}
+ "series": [{"name", "model": folder, "texts": count, "long_rows": count, "workloads": [name], "errors": flag, "engines": [
+    {"name", "kind": "native" | "torch" | "onnx", "model": folder, "setting", "same_weights": true or absent}]}]}
 
 Times are of passes in which the engines take turns, forwards and then backwards, in every round.
 """
 
 import json
+import shutil
 import statistics
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from engine_speed import engines, errors, onnx_files, work
+from engine_speed import engines, errors, onnx_files, restored, work
 
 ERROR_ROWS, LONG_ERROR_ROWS = 256, 2
 WARM_UP = "warm-up"
@@ -35,7 +36,8 @@ class Series:
         self.file = self.folder / "work.json"
         config = json.loads((Path(line["model"]) / "config.json").read_text(encoding="utf-8"))
         texts = self.texts(line["texts"])
-        self.rows, self.workloads = work.workloads(work.with_specials(texts, config), line["workloads"])
+        rows = work.with_specials(texts, config)
+        self.rows, self.workloads = work.workloads(rows, line["workloads"], line["long_rows"])
         self.complete(len(texts))
         work.write(self.file, self.rows, self.workloads)
         self.skipped = []
@@ -65,8 +67,12 @@ class Series:
                 model = onnx_files.make(model, Path(self.plan["onnx"]) / Path(model).name)[setting]
             command = engines.peer(kind, model, setting, threads, self.file)
         engine = engines.EngineProcess(name, command, threads)
+        if "refused" in engine.about:
+            self.skipped.append(f"{name}: {engine.about['refused']}")
+            engine.close()
+            return None
         computes = dict(engine.about.get("settings", [])).get("activations", "")
-        if kind == "native" and setting not in computes:
+        if kind == "native" and setting != "default" and setting not in computes:
             self.skipped.append(f"{name}: the engine computes with {computes}")
             engine.close()
             return None
@@ -89,7 +95,7 @@ class Series:
         for engine in running:
             engine.close()
         return {
-            "name": self.line["name"], "skipped": self.skipped, "texts": self.line["texts"],
+            "name": self.line["name"], "skipped": self.skipped,
             "tokens": {name: self.tokens(name) for name in self.line["workloads"]},
             "rows": {name: sum(map(len, self.workloads[name])) for name in self.line["workloads"]},
             "engines": [{"name": name, "about": about[name], "resident_bytes": resident[name],
@@ -101,22 +107,28 @@ class Series:
 
     def errors(self, running):
         """Errors by engine: `error` against the original weights, `error_same_weights` against its own."""
-        if not self.line.get("errors", True):
+        if not self.line["errors"]:
             return {}
         say(f"{self.line['name']}: errors")
         lengths = [len(self.rows[place]) for [place] in self.workloads[ERRORS]]
         lines = {line["name"]: line for line in self.line["engines"]}
-        references, found = {}, {}
+        original, of_weights, found = self.reference(self.line["model"]), {}, {}
         for engine in running:
-            states = self.hidden(engine)
-            folders = {"error": self.line["model"], "error_same_weights": lines[engine.name].get("same_weights")}
-            for key, folder in folders.items():
-                if folder is None:
-                    continue
-                if folder not in references:
-                    references[folder] = self.reference(folder)
-                found.setdefault(engine.name, {})[key] = errors.compared(states, references[folder], lengths)
+            states, line = self.hidden(engine), lines[engine.name]
+            found[engine.name] = {"error": errors.compared(states, original, lengths)}
+            if line.get("same_weights"):
+                if line["model"] not in of_weights:
+                    of_weights[line["model"]] = self.reference_of_converted(Path(line["model"]))
+                same = errors.compared(states, of_weights[line["model"]], lengths)
+                found[engine.name]["error_same_weights"] = same
         return found
+
+    def reference_of_converted(self, folder):
+        numbers = self.folder / "restored"
+        restored.restore(folder, numbers)
+        states = self.reference(str(numbers))
+        shutil.rmtree(numbers)
+        return states
 
     def reference(self, folder):
         engine = self.start({"name": "float64", "kind": "torch", "model": folder, "setting": "eager-float64"})

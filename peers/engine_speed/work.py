@@ -5,7 +5,7 @@ import json
 import random
 
 BATCH = 32
-LONG_TOKENS, LONG_ROWS = 256, 64
+LONG_TOKENS = 256
 # Ids of all-MiniLM-L6-v2's tokenizer, which other models take for their own but for these.
 CLS, SEP, FIRST_WORD = 101, 102, 1996
 
@@ -56,27 +56,22 @@ def batches(places):
     return [places[at:at + BATCH] for at in range(0, len(places), BATCH)]
 
 
-def workloads(rows, names):
+def workloads(rows, names, long_rows):
     """All rows, those of `rows` first, and the batches of each workload by its name.
 
     `single` one text at a time, `stream` in the order of the file, `sorted` by length, `long` rows of 256 tokens,
     `tokens-N` single rows of N tokens.
     """
-    all_rows, made = list(rows), {}
-    places = list(range(len(rows)))
-    for name in names:
-        if name == "single":
-            made[name] = [[place] for place in places]
-        elif name == "stream":
-            made[name] = batches(places)
-        elif name == "sorted":
-            made[name] = batches(sorted(places, key=lambda place: len(rows[place])))
-        else:
-            more = of_length(rows, *((LONG_TOKENS, LONG_ROWS) if name == "long" else (int(name.split("-")[1]), BATCH)))
-            added = range(len(all_rows), len(all_rows) + len(more))
-            made[name] = batches(list(added)) if name == "long" else [[place] for place in added]
-            all_rows += more
-    return all_rows, made
+    all_rows, places = list(rows), list(range(len(rows)))
+    made = {"single": [[place] for place in places], "stream": batches(places),
+            "sorted": batches(sorted(places, key=lambda place: len(rows[place])))}
+    for name in [name for name in names if name not in made]:
+        long = name == "long"
+        more = of_length(rows, *((LONG_TOKENS, long_rows) if long else (int(name.split("-")[1]), BATCH)))
+        added = list(range(len(all_rows), len(all_rows) + len(more)))
+        made[name] = batches(added) if long else [[place] for place in added]
+        all_rows += more
+    return all_rows, {name: made[name] for name in names}
 
 
 def write(file, rows, made):

@@ -1,7 +1,7 @@
 //! The native engine as one of the processes that take turns in `cargo xtask bench engine`.
 //!
-//! Arguments: a model folder, the bits of the activations (32, 16 or 8), the number of threads, and a JSON
-//! file `{"rows": [[id, …], …], "workloads": {name: [[row, …], …]}}`, in which each workload is a list of
+//! Arguments: a model folder, the bits of the activations (32, 16, 8 or `default`), the number of threads, and
+//! a JSON file `{"rows": [[id, …], …], "workloads": {name: [[row, …], …]}}`, in which each workload is a list of
 //! batches of rows. Each line of the standard input is a command, answered by a line of JSON:
 //! - `pass NAME` computes every batch of a workload: `{"seconds": [one number for each batch]}`;
 //! - `hidden FILE` writes the last hidden states of the workload `errors`, f32, `[tokens, hidden]`:
@@ -47,8 +47,8 @@ fn main() -> Result<()> {
 
 /// The options; until the engine has other activations than f32, `activations` changes nothing.
 fn options(activations: &str, threads: &str) -> Result<NativeOptions> {
-    if !["32", "16", "8"].contains(&activations) {
-        return Err(format!("activations of {activations} bits: 32, 16 or 8").into());
+    if !["default", "32", "16", "8"].contains(&activations) {
+        return Err(format!("activations of {activations} bits: default, 32, 16 or 8").into());
     }
     Ok(NativeOptions { threads: threads.parse()? })
 }
