@@ -122,7 +122,7 @@ pub(super) fn folder(name: &str) -> Result<PathBuf> {
         _ => {}
     }
     let folder = places::cache()?.join("models").join(name);
-    // The script writes it last.
+    // The script renames a complete folder to it.
     if !folder.join("config.json").is_file() {
         say(&format!("making a random {name} in {}", folder.display()));
         let mut make = command(peers::python()?, ["-m", "engine_speed.base_models", name]);
