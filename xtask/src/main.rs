@@ -24,6 +24,9 @@ cargo xtask bench [run] [--rounds N]     a model's speed against PyTorch, taken 
 cargo xtask bench convert [--rounds N]   whole conversions against mlx_lm.convert
 cargo xtask bench quantize               the quantizing loop against MLX on one core
 cargo xtask bench start [--rounds N]     from a process's start to its first answer
+cargo xtask bench engine [options]       whole models against PyTorch and ONNX Runtime, and the machine's
+                                         limits: --models A,B --rounds N --threads N --quick --json
+                                         --instructions (counts them under callgrind instead)
 cargo xtask results                      the developers' trained models on their dev sets: docs/results.md
 cargo xtask fixtures                     make the files under fixtures/ again
 cargo xtask fixtures llama-1b            make the model that `bench convert` converts, 2.2 GB
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         ["bench", "quantize"] => bench::quantize(),
         ["bench", "start"] => bench::start(None),
         ["bench", "start", "--rounds", rounds] => bench::start(Some(rounds)),
+        ["bench", "engine", options @ ..] => bench::engine(options),
         ["results"] => results::run(),
         ["fixtures"] => fixtures::run(),
         ["fixtures", "llama-1b"] => fixtures::llama_1b().map(|folder| {

@@ -12,6 +12,7 @@ pub mod attention;
 pub mod elementwise;
 pub mod float;
 pub mod gemm;
+pub mod limits;
 pub mod norm;
 pub mod pool;
 pub mod quant;

@@ -9,7 +9,7 @@ use mlxq_models::sentence::SentenceModules;
 use mlxq_models::{Config, Encoder, Scope, Tokens, labels};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::ops::NativeOps;
+use super::ops::{NativeOps, Tensor};
 use super::sentence::SentenceFolder;
 use super::weights::NativeWeights;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
@@ -105,6 +105,34 @@ impl NativeEngine {
             },
         })
     }
+
+    /// The last hidden state, `[tokens, hidden]`: what the head or the pooling reads.
+    ///
+    /// # Errors
+    /// When a token id or length is outside the model.
+    pub fn hidden(&mut self, batch: &Batch) -> Result<Output, EngineError> {
+        if batch.rows() == 0 {
+            return Ok(Output::default());
+        }
+        let hidden = self.forward(batch, |_, hidden, _| hidden)?;
+        Ok(Output { rows: batch.tokens(), cols: hidden.width, data: hidden.data })
+    }
+
+    /// What `last` makes of the last hidden state of `batch`, which has rows.
+    fn forward<T: Send>(
+        &self,
+        batch: &Batch,
+        last: impl FnOnce(&Self, Tensor, &Tokens) -> T + Send,
+    ) -> Result<T, EngineError> {
+        for row in 0..batch.rows() {
+            self.limits.check(batch, row)?;
+        }
+        // A model without segments may still add a table of one row.
+        let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
+        let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
+        let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
+        Ok(self.pool.install(|| last(self, self.model.hidden(&self.ops, &tokens), &tokens)))
+    }
 }
 
 impl Engine for NativeEngine {
@@ -113,23 +141,13 @@ impl Engine for NativeEngine {
     }
 
     fn predict(&mut self, batch: &Batch) -> Result<Output, EngineError> {
-        for row in 0..batch.rows() {
-            self.limits.check(batch, row)?;
-        }
         if batch.rows() == 0 {
             return Ok(Output::default());
         }
-        // A model without segments may still add a table of one row.
-        let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
-        let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
-        let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
-        let result = self.pool.install(|| {
-            let hidden = self.model.hidden(&self.ops, &tokens);
-            match &self.sentence {
-                Some(modules) => Some(modules.forward(&self.ops, &hidden, tokens.offsets)),
-                None => self.model.logits(&self.ops, &hidden, &tokens),
-            }
-        });
+        let result = self.forward(batch, |engine, hidden, tokens| match &engine.sentence {
+            Some(modules) => Some(modules.forward(&engine.ops, &hidden, tokens.offsets)),
+            None => engine.model.logits(&engine.ops, &hidden, tokens),
+        })?;
         let result = result.ok_or_else(|| EngineError::Missing {
             engine: "native".to_owned(),
             reason: "the model was built without a head".to_owned(),
