@@ -157,8 +157,7 @@ fn add<T, D: Dot<T>, const R: usize, const C: usize>(
 ) {
     for first in (0..COLUMNS / 4).step_by(C) {
         let integers = kernel.dot::<R, C>(words, first, part.bytes, part.starts);
-        for c in 0..C {
-            let place = first + c;
+        for (c, place) in (first..first + C).enumerate() {
             let scales = &group.scales.as_chunks::<4>().0[place];
             let biases = &group.biases.as_chunks::<4>().0[place];
             let (scales, biases) = neon!((vld1q_f32(scales.as_ptr()), vld1q_f32(biases.as_ptr())));
