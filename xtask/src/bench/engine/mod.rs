@@ -32,6 +32,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let counts = options.instructions;
     let work = if counts { "bench-engine-instructions" } else { "bench-engine" };
     let work = places::cache()?.join(work);
+    if work.exists() {
+        // What an interrupted run left.
+        std::fs::remove_dir_all(&work)?;
+    }
     std::fs::create_dir_all(&work)?;
     let (mlxq, native) = (quickstart::release_build()?, example("mlxq-engine", "engine_speed")?);
     let bench = Bench { options, mlxq, native, work };
