@@ -12,7 +12,7 @@ use crate::process::{command, output};
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
     pub(super) processor: String,
-    /// `cores`, `hyperthreads of one core`, or `unclear`.
+    /// What [`Limits::threads_are`] says.
     pub(super) threads_are: &'static str,
     pub(super) limits: Limits,
 }
@@ -56,8 +56,9 @@ impl Machine {
     pub(super) fn table(&self) -> String {
         let threads = self.limits.threads;
         let mut text = format!("{}; engines have {threads}", self.processor);
-        if let Some(gain) = self.limits.gain() {
-            text += &format!(", which do {gain:.2} × the arithmetic of one: {}", self.threads_are);
+        if let Some([least, most]) = self.limits.gains() {
+            let gains = format!("{least:.2} to {most:.2} × the arithmetic of one");
+            text += &format!(", which do {gains}: {}", self.threads_are);
         }
         text +=
             &format!("\n\n| limit, best of 40 | one thread | {threads} threads |\n|---|---|---|\n");
@@ -70,21 +71,23 @@ impl Machine {
 }
 
 impl Limits {
-    /// How many times the arithmetic of one thread all do, by the first loop.
-    fn gain(&self) -> Option<f64> {
-        self.loops.first().map(|first| first.rate.all / first.rate.one)
+    /// How many times the arithmetic of one thread all do: the least and the most of the loops.
+    fn gains(&self) -> Option<[f64; 2]> {
+        let gains = self.loops.iter().map(|one| one.rate.all / one.rate.one);
+        let range = |[least, most]: [f64; 2], gain: f64| [least.min(gain), most.max(gain)];
+        gains.map(|gain| [gain; 2]).reduce(|all, [gain, _]| range(all, gain))
     }
 
-    /// What the threads are by their gain: a loop of one instruction fills a core's units alone, so a
-    /// second hyperthread adds nothing. On a busy machine the gain is somewhere between.
+    /// What the threads are by their gains: a loop of one instruction fills a core's units alone, so a
+    /// second hyperthread adds nothing. Other processes make gains smaller, and a host may move
+    /// a virtual machine's CPUs from two cores to one and back.
     fn threads_are(&self) -> &'static str {
         let whole = self.threads as f64;
-        match self.gain() {
+        match self.gains() {
             Some(_) if self.threads == 1 => "one core",
-            Some(gain) if gain > 0.85 * whole => "cores",
-            Some(gain) if gain < 1.3 => "hyperthreads of one core",
-            Some(gain) if gain < 0.65 * whole => "hyperthreads, or a busy machine",
-            _ => "unclear",
+            Some([least, _]) if least > 0.85 * whole => "cores",
+            Some([_, most]) if most < 1.3 => "hyperthreads of one core",
+            _ => "now cores, now hyperthreads, or other processes took part of them",
         }
     }
 }
@@ -95,24 +98,22 @@ mod tests {
 
     #[test]
     fn hyperthreads_are_told_from_cores_by_their_gain() {
-        let limits = |all: f64, threads| Limits {
-            threads,
-            loops: vec![Loop { name: "fma".to_owned(), rate: Rate { one: 58.6, all } }],
-            read: Rate { one: 24.0, all: 36.0 },
+        let limits = |all: [f64; 2], threads| {
+            let rate = |all| Loop { name: "fma".to_owned(), rate: Rate { one: 58.6, all } };
+            Limits { threads, loops: all.map(rate).into(), read: Rate { one: 24.0, all: 36.0 } }
         };
         for (all, threads, kind) in [
-            (64.0, 2, "hyperthreads of one core"),
-            (117.0, 2, "cores"),
-            (85.0, 2, "unclear"),
-            (120.0, 4, "hyperthreads, or a busy machine"),
-            (58.0, 1, "one core"),
+            ([64.0, 58.0], 2, "hyperthreads of one core"),
+            ([117.0, 110.0], 2, "cores"),
+            ([64.0, 117.0], 2, "now cores, now hyperthreads, or other processes took part of them"),
+            ([58.0, 58.6], 1, "one core"),
         ] {
-            assert_eq!(limits(all, threads).threads_are(), kind, "{all} with {threads}");
+            assert_eq!(limits(all, threads).threads_are(), kind, "{all:?} with {threads}");
         }
-        let limits = limits(64.0, 2);
-        let machine = Machine { processor: "P".to_owned(), threads_are: "hyperthreads", limits };
+        let limits = limits([64.0, 58.6], 2);
+        let machine = Machine { processor: "P".to_owned(), threads_are: "x", limits };
         let text = machine.table();
-        assert!(text.contains("1.09 × the arithmetic of one"), "{text}");
+        assert!(text.contains("1.00 to 1.09 × the arithmetic of one: x"), "{text}");
         assert!(text.contains("| fma, G MAC/s | 59 | 64 |"), "{text}");
     }
 }

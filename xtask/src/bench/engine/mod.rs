@@ -76,6 +76,9 @@ impl Bench {
         std::fs::write(&plan, self.plan(series)?.to_string())?;
         let mut driver = command(peers::python()?, ["-m", "engine_speed"]);
         driver.arg(&plan).current_dir(places::root().join("peers"));
+        // What the export of graphs would say.
+        driver.envs([("TRANSFORMERS_VERBOSITY", "error"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1")]);
+        driver.env("PYTHONWARNINGS", "ignore");
         let file_bytes = models::file_bytes(&self.work, name);
         for line in output(&mut driver)?.lines() {
             let series: Series = serde_json::from_str(line).with_context(|| line.to_owned())?;
