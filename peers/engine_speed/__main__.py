@@ -36,8 +36,8 @@ class Series:
         self.file = self.folder / "work.json"
         config = json.loads((Path(line["model"]) / "config.json").read_text(encoding="utf-8"))
         texts = self.texts(line["texts"])
-        rows = work.with_specials(texts, config)
-        self.rows, self.workloads = work.workloads(rows, line["workloads"], line["long_rows"])
+        rows, self.workloads = work.workloads(texts, line["workloads"], line["long_rows"])
+        self.rows = work.with_specials(rows, config)
         self.complete(len(texts))
         work.write(self.file, self.rows, self.workloads)
         self.skipped = []

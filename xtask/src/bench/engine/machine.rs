@@ -86,7 +86,7 @@ impl Limits {
         match self.gains() {
             Some(_) if self.threads == 1 => "one core",
             Some([least, _]) if least > 0.85 * whole => "cores",
-            Some([_, most]) if most < 1.3 => "hyperthreads of one core",
+            Some([_, most]) if most < 1.3 => "hyperthreads of one core, or others are busy",
             _ => "now cores, now hyperthreads, or other processes took part of them",
         }
     }
@@ -103,7 +103,7 @@ mod tests {
             Limits { threads, loops: all.map(rate).into(), read: Rate { one: 24.0, all: 36.0 } }
         };
         for (all, threads, kind) in [
-            ([64.0, 58.0], 2, "hyperthreads of one core"),
+            ([64.0, 58.0], 2, "hyperthreads of one core, or others are busy"),
             ([117.0, 110.0], 2, "cores"),
             ([64.0, 117.0], 2, "now cores, now hyperthreads, or other processes took part of them"),
             ([58.0, 58.6], 1, "one core"),
