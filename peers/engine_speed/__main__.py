@@ -36,8 +36,8 @@ class Series:
         self.file = self.folder / "work.json"
         config = json.loads((Path(line["model"]) / "config.json").read_text(encoding="utf-8"))
         texts = self.texts(line["texts"])
-        rows = work.with_specials(texts, config)
-        self.rows, self.workloads = work.workloads(rows, line["workloads"], line["long_rows"])
+        rows, self.workloads = work.workloads(texts, line["workloads"], line["long_rows"])
+        self.rows = work.with_specials(rows, config)
         self.complete(len(texts))
         work.write(self.file, self.rows, self.workloads)
         self.skipped = []
@@ -83,13 +83,13 @@ class Series:
         running = [engine for line in self.line["engines"] if (engine := self.start(line))]
         for engine in running:
             engine.take(WARM_UP)
+        resident = {engine.name: engine.resident_bytes() for engine in running}
         rounds = {engine.name: {name: [] for name in self.line["workloads"]} for engine in running}
         for number in range(self.plan["rounds"]):
             say(f"{self.line['name']}: round {number + 1} of {self.plan['rounds']}")
             for name in self.line["workloads"]:
                 for engine, times in taken(running, name).items():
                     rounds[engine][name].append(times)
-        resident = {engine.name: engine.resident_bytes() for engine in running}
         found = self.errors(running)
         about = {engine.name: engine.about for engine in running}
         for engine in running:

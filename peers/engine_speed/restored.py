@@ -3,7 +3,8 @@
 import json
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 
 def restore(converted, target):
@@ -17,9 +18,10 @@ def restore(converted, target):
     config.pop("quantization_config", None)
     tensors = {}
     for file in sorted(converted.glob("model*.safetensors")):
-        tensors |= load_file(file)
-    restored = {name: tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor
-                for name, tensor in tensors.items() if not name.endswith((".scales", ".biases"))}
+        # By torch, because NumPy has no bfloat16.
+        tensors |= {name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+                    for name, tensor in load_file(file).items()}
+    restored = {name: tensor for name, tensor in tensors.items() if not name.endswith((".scales", ".biases"))}
     for name in [name for name in tensors if name.endswith(".scales")]:
         path = name.removesuffix(".scales")
         own = quantization.get(path)

@@ -89,7 +89,7 @@ def main(kind, model, setting, threads, file):
         engine = {"torch": Torch, "onnx": Onnx}[kind](model, setting, int(threads))
     except ValueError as error:
         # So transformers says that a model has no such attention.
-        return print(json.dumps({"refused": str(error).splitlines()[0]}))
+        return print(json.dumps({"refused": str(error).partition(". ")[0]}))
     with open(file) as text:
         work = json.load(text)
     rows = work["rows"]

@@ -81,6 +81,27 @@ fn numbers_are_those_of_transformers() {
 }
 
 #[test]
+fn hidden_states_are_what_the_mean_is_taken_of() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/families/xlm-roberta");
+    let expected = Expected::read(&folder);
+    let mut engine = NativeEngine::open(&folder, NativeOptions { threads: 2 }).expect("good");
+    let batch = expected.batch();
+    let hidden = engine.hidden(&batch).expect("good rows");
+    assert_eq!(hidden.rows, batch.tokens());
+    for (row, theirs) in expected.rows.iter().enumerate() {
+        let tokens = batch.offsets[row]..batch.offsets[row + 1];
+        for (column, theirs) in theirs.output.iter().enumerate() {
+            let sum: f32 = tokens.clone().map(|token| hidden.row(token)[column]).sum();
+            let mean = sum / tokens.len() as f32;
+            assert!((mean - theirs).abs() < 1e-4, "row {row}: {mean}, transformers has {theirs}");
+        }
+    }
+    let unknown = Batch { ids: vec![u32::MAX], type_ids: vec![0], offsets: vec![0, 1] };
+    assert!(matches!(engine.hidden(&unknown), Err(EngineError::Row { row: 0, .. })));
+    assert_eq!(engine.hidden(&Batch::new()).expect("nothing").rows, 0);
+}
+
+#[test]
 fn the_native_engine_keeps_every_rule() {
     let mut broken = Vec::new();
     for folder in folders() {

@@ -40,7 +40,7 @@ pub fn read(words: &[u64]) -> u64 {
 
 /// A function of `steps` steps of the instructions `$body`, once for each of the accumulators 0 to 11.
 ///
-/// Registers `$wide` 12 is for intermediate values, 13 holds ones of 16 bits, 14 and 15 hold `$value` in
+/// Register 12 is for intermediate values, 13 holds ones of 16 bits, 14 and 15 hold `$value` in
 /// every 32 bits.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_loop {
@@ -66,7 +66,7 @@ macro_rules! x86_loop {
                     "dec {steps}",
                     "jnz 2b",
                     steps = inout(reg) steps => _,
-                    value = in(reg) $value as u32,
+                    value = in(reg) $value,
                     ones = in(reg) 0x0001_0001u32,
                     out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
                     out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
@@ -117,16 +117,17 @@ mod x86 {
         let avx512 = is_x86_feature_detected!("avx512f");
         let vnni = avx512 && is_x86_feature_detected!("avx512vnni");
         let fma = avx2 && is_x86_feature_detected!("fma");
-        let all: [(bool, &str, u64, unsafe fn(u64)); 6] = [
-            (avx512, "f32 vfmadd231ps zmm", 16, fma_zmm),
-            (fma, "f32 vfmadd231ps ymm", 8, fma_ymm),
-            (vnni, "i16 vpdpwssd zmm", 32, words_zmm),
-            (vnni, "u8·i8 vpdpbusd zmm", 64, bytes_zmm),
-            (avx2, "i16 vpmaddwd + vpaddd ymm", 16, words_ymm),
-            (avx2, "u8·i8 vpmaddubsw + vpmaddwd + vpaddd ymm", 32, bytes_ymm),
+        let one =
+            |name, macs: u64, steps: unsafe fn(u64)| RegisterLoop { name, macs: 12 * macs, steps };
+        let all = [
+            (avx512, one("f32 vfmadd231ps zmm", 16, fma_zmm)),
+            (fma, one("f32 vfmadd231ps ymm", 8, fma_ymm)),
+            (vnni, one("i16 vpdpwssd zmm", 32, words_zmm)),
+            (vnni, one("u8·i8 vpdpbusd zmm", 64, bytes_zmm)),
+            (avx2, one("i16 vpmaddwd + vpaddd ymm", 16, words_ymm)),
+            (avx2, one("u8·i8 vpmaddubsw + vpmaddwd + vpaddd ymm", 32, bytes_ymm)),
         ];
-        let here = all.into_iter().filter(|(has, ..)| *has);
-        here.map(|(_, name, macs, steps)| RegisterLoop { name, macs: 12 * macs, steps }).collect()
+        all.into_iter().filter(|(has, _)| *has).map(|(_, one)| one).collect()
     }
 }
 

@@ -162,7 +162,7 @@ fn disk(bench: &Bench) -> Result<String> {
 }
 
 /// The processor and the number of its threads.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name"));
     let name = name.map_or("unknown processor", |name| name.trim_start_matches(['\t', ':', ' ']));

@@ -1,6 +1,8 @@
 //! The engine's speed on whole models, against PyTorch and ONNX Runtime, and the machine's limits.
 
 mod figures;
+mod instructions;
+mod machine;
 mod models;
 mod options;
 mod table;
@@ -14,9 +16,10 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use self::figures::Series;
+use self::machine::Machine;
 use self::options::Options;
 use self::targets::Target;
-use crate::process::{command, output, run as run_command, say};
+use crate::process::{command, output, run as run_command, say, succeeds};
 use crate::{peers, places, quickstart};
 
 /// Runs the task.
@@ -26,11 +29,25 @@ use crate::{peers, places, quickstart};
 pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let options = Options::parse(arguments)?;
     let names = models::chosen(&options)?;
-    let work = places::cache()?.join("bench-engine");
+    let counts = options.instructions;
+    let work = if counts { "bench-engine-instructions" } else { "bench-engine" };
+    let work = places::cache()?.join(work);
+    if work.exists() {
+        // What an interrupted run left.
+        std::fs::remove_dir_all(&work)?;
+    }
     std::fs::create_dir_all(&work)?;
     let (mlxq, native) = (quickstart::release_build()?, example("mlxq-engine", "engine_speed")?);
     let bench = Bench { options, mlxq, native, work };
-    let mut told = Told::default();
+    if counts {
+        bench.count_instructions()?;
+        std::fs::remove_dir_all(&bench.work)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let limits = example("mlxq-kernels", "limits")?;
+    let machine = Machine::measure(&limits, bench.options.threads)?;
+    say(&machine.table());
+    let mut told = Told { machine, series: Vec::new(), targets: Vec::new() };
     for name in names {
         bench.measure(name, &mut told)?;
     }
@@ -59,6 +76,9 @@ impl Bench {
         std::fs::write(&plan, self.plan(series)?.to_string())?;
         let mut driver = command(peers::python()?, ["-m", "engine_speed"]);
         driver.arg(&plan).current_dir(places::root().join("peers"));
+        // What the export of graphs would say.
+        driver.envs([("TRANSFORMERS_VERBOSITY", "error"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1")]);
+        driver.env("PYTHONWARNINGS", "ignore");
         let file_bytes = models::file_bytes(&self.work, name);
         for line in output(&mut driver)?.lines() {
             let series: Series = serde_json::from_str(line).with_context(|| line.to_owned())?;
@@ -67,6 +87,17 @@ impl Bench {
             told.series.push(series);
         }
         Ok(())
+    }
+
+    /// Counts all-MiniLM-L6-v2's, in 8 bits.
+    fn count_instructions(&self) -> Result<()> {
+        if !succeeds(&mut command("valgrind", ["--version"])) {
+            say("valgrind is not here: no instructions are counted");
+            return Ok(());
+        }
+        let folder = models::folder("all-MiniLM-L6-v2")?;
+        let folder = models::convert(&self.mlxq, &folder, &self.work.join("model"), 8)?;
+        instructions::count(&self.native, &folder, &self.work, "default")
     }
 
     fn plan(&self, series: Vec<Value>) -> Result<Value> {
@@ -84,8 +115,8 @@ impl Bench {
 }
 
 /// What was measured until now.
-#[derive(Default)]
 struct Told {
+    machine: Machine,
     series: Vec<Series>,
     targets: Vec<Target>,
 }
@@ -99,6 +130,7 @@ impl Told {
             line
         });
         json!({
+            "machine": self.machine,
             "figures": self.series.iter().map(Series::figures).collect::<Value>(),
             "targets": targets.collect::<Value>(),
             "series": self.series,

@@ -5,11 +5,13 @@ use super::targets::Target;
 
 /// Speeds, then errors and memory, of a series.
 pub(super) fn series(series: &Series) -> String {
-    let workloads: Vec<&str> = ["single", "stream", "sorted", "long"]
-        .into_iter()
-        .chain(series.rows.keys().map(String::as_str).filter(|name| name.starts_with("tokens-")))
-        .filter(|name| series.rows.contains_key(*name))
-        .collect();
+    // Those of some number of tokens by that number.
+    let mut counted: Vec<&str> = series.rows.keys().map(String::as_str).collect();
+    counted.retain(|name| name.starts_with("tokens-"));
+    counted.sort_by_key(|name| (name.len(), *name));
+    let mut workloads = vec!["single", "stream", "sorted", "long"];
+    workloads.extend(counted);
+    workloads.retain(|name| series.rows.contains_key(*name));
     let heads: Vec<String> = workloads.iter().map(|name| heading(name)).collect();
     let mut text = format!("\n## {}\n", series.name);
     for name in &workloads {
