@@ -66,10 +66,13 @@ impl Head<'_> {
             key = dense(key, [reached.len(), size], keys);
             value = dense(value, [reached.len(), size], values);
         }
-        let mut terms = self
-            .terms
-            .as_ref()
-            .map(|terms| terms.spread(machine, key, [queries.clone(), reached.clone()], spread));
+        // No closure: it would not be compiled for the instruction set.
+        let mut terms = match &self.terms {
+            Some(terms) => {
+                Some(terms.spread(machine, key, [queries.clone(), reached.clone()], spread))
+            }
+            None => None,
+        };
         for first in queries.clone().step_by(LANES) {
             let count = LANES.min(queries.end - first);
             let turned = room(turned, depth);
@@ -78,9 +81,10 @@ impl Head<'_> {
             let seen = self.mask.reach(&(first..first + count), self.length);
             let place = seen.start - reached.start;
             let scores = room(scores, seen.len() + MORE);
-            let begun = terms
-                .as_ref()
-                .is_some_and(|terms| terms.of_queries(machine, (first, turned), &seen, scores));
+            let begun = match &terms {
+                Some(terms) => terms.of_queries(machine, (first, turned), &seen, scores),
+                None => false,
+            };
             let scores = &mut scores[..seen.len()];
             multiply(machine, |k| key.row(place + k, size), turned, scores, begun);
             if let Some(terms) = &mut terms {

@@ -192,7 +192,8 @@ impl ByDistance<'_> {
             multiply(machine, |t| table.row(t, size), block, new, false);
             carried[place].copy_from_slice(&products[LANES..]);
             shear(&mut products);
-            products.first_chunk().into_iter().for_each(|products| turn(products, &mut turned));
+            let Some(sheared) = products.first_chunk() else { continue };
+            turn(sheared, &mut turned);
             let own = start.max(seen.start)..(start + LANES).min(seen.end);
             if own.is_empty() {
                 continue;
