@@ -1,14 +1,18 @@
 //! The native engine behind the [`Engine`] trait.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use mlxq_checkpoint::{Checkpoint, Purpose};
 use mlxq_models::sentence::SentenceModules;
 use mlxq_models::{Config, Encoder, Scope, Tokens, labels};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::ops::NativeOps;
+use super::ops::{NativeOps, ROWS_PER_THREAD};
+use super::parts::parts;
 use super::sentence::SentenceFolder;
+use super::tensor::Tensor;
 use super::weights::NativeWeights;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
 
@@ -22,8 +26,8 @@ pub struct NativeOptions {
 /// A model on the CPU: the original checkpoint in f32, or a converted folder, with the results that its
 /// weights restored to f32 would have.
 pub struct NativeEngine {
-    pool: ThreadPool,
-    ops: NativeOps,
+    /// One for each thread, with memory of its own, all on the same pool.
+    ops: Vec<NativeOps>,
     model: Box<dyn Encoder<NativeOps>>,
     /// What follows the encoder; `None` for a classification head.
     sentence: Option<SentenceModules<NativeOps>>,
@@ -64,9 +68,7 @@ impl NativeEngine {
             prefix: arrangement.prefix(),
         };
         let count = labels.as_ref().map(Vec::len);
-        let pool = pool(options.threads)?;
-        // Weights are packed by the threads that will multiply them.
-        let model = pool.install(|| {
+        let model = pool(options.threads)?.install(|| {
             let scope = Scope::root(&weights);
             mlxq_models::build(checkpoint.model_type(), config, count, &scope)
         })?;
@@ -74,9 +76,10 @@ impl NativeEngine {
             Purpose::Embedding => Some(SentenceFolder::open(dir)?),
             Purpose::SequenceClassification => None,
         };
+        let ops = NativeOps::new(options.threads);
+        let others = (1..options.threads).map(|_| ops.another()).collect::<Vec<_>>();
         Ok(Self {
-            pool,
-            ops: NativeOps::new(options.threads),
+            ops: std::iter::once(ops).chain(others).collect(),
             model,
             info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
             sentence: sentence.map(|sentence| sentence.load()).transpose()?,
@@ -105,19 +108,52 @@ impl Engine for NativeEngine {
         // A model without segments may still add a table of one row.
         let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
         let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
-        let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
-        let result = self.pool.install(|| {
-            let hidden = self.model.hidden(&self.ops, &tokens);
-            match &self.sentence {
-                Some(modules) => Some(modules.forward(&self.ops, &hidden, tokens.offsets)),
-                None => self.model.logits(&self.ops, &hidden, &tokens),
-            }
+        // With work for every thread each computes rows of its own from the first operation to the last;
+        // with less, the operations themselves are shared out. A row gets the same bits either way.
+        let parts = parts(&batch.offsets, self.ops.len(), ROWS_PER_THREAD);
+        let results: Vec<Mutex<Option<Tensor>>> = parts.iter().map(|_| Mutex::new(None)).collect();
+        self.ops[0].threads().run(parts.len(), |place| {
+            let result = self.forward(&self.ops[place], batch, type_ids, parts[place].clone());
+            *results[place].lock().unwrap_or_else(PoisonError::into_inner) = result;
         });
-        let result = result.ok_or_else(|| EngineError::Missing {
-            engine: "native".to_owned(),
-            reason: "the model was built without a head".to_owned(),
-        })?;
-        Ok(Output { rows: batch.rows(), cols: result.width, data: result.data })
+        let results = results.into_iter().map(|result| {
+            let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+            result.ok_or_else(|| EngineError::Missing {
+                engine: "native".to_owned(),
+                reason: "the model was built without a head".to_owned(),
+            })
+        });
+        let results: Vec<Tensor> = results.collect::<Result<_, _>>()?;
+        let cols = results[0].width();
+        let mut data = Vec::with_capacity(batch.rows() * cols);
+        let rows = results.iter().flat_map(|part| (0..part.rows()).map(|row| part.row(row)));
+        rows.for_each(|row| data.extend_from_slice(row));
+        Ok(Output { rows: batch.rows(), cols, data })
+    }
+}
+
+impl NativeEngine {
+    /// The vectors of the rows `rows` of `batch`; `None` where the model gives none.
+    fn forward(
+        &self,
+        ops: &NativeOps,
+        batch: &Batch,
+        type_ids: &[u32],
+        rows: Range<usize>,
+    ) -> Option<Tensor> {
+        let (first, last) = (batch.offsets[rows.start], batch.offsets[rows.end]);
+        let offsets = &batch.offsets[rows.start..=rows.end];
+        let offsets: Vec<usize> = offsets.iter().map(|offset| offset - first).collect();
+        let tokens = Tokens {
+            ids: &batch.ids[first..last],
+            type_ids: &type_ids[first..last],
+            offsets: &offsets,
+        };
+        let hidden = self.model.hidden(ops, &tokens);
+        match &self.sentence {
+            Some(modules) => Some(modules.forward(ops, &hidden, tokens.offsets)),
+            None => self.model.logits(ops, &hidden, &tokens),
+        }
     }
 }
 
@@ -149,7 +185,7 @@ impl Limits {
     }
 }
 
-/// A pool of exactly `threads` threads: never more than asked for.
+/// A pool of exactly `threads` threads, on which weights are packed.
 fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
     ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| {
         EngineError::Missing { engine: "native".to_owned(), reason: error.to_string() }
