@@ -214,7 +214,7 @@ impl<O: Ops> Attention<O> {
         let attended = ops.attention(projected.each_ref(), offsets, &self.spec, relative);
         drop(projected);
         let sum = ops.linear_add(&attended, &self.output, Activation::Identity, inputs[0]);
-        ops.norm(sum, &self.norm)
+        ops.norm(&sum, &self.norm)
     }
 }
 
@@ -246,7 +246,7 @@ impl<O: Ops> FeedForward<O> {
 
     pub(crate) fn forward(&self, ops: &O, x: &O::Tensor) -> O::Tensor {
         let inner = ops.linear(x, &self.inner, self.activation);
-        ops.norm(ops.linear_add(&inner, &self.output, Activation::Identity, x), &self.norm)
+        ops.norm(&ops.linear_add(&inner, &self.output, Activation::Identity, x), &self.norm)
     }
 }
 

@@ -79,7 +79,7 @@ pub trait Ops: Send + Sync {
     fn gated(&self, x: &Self::Tensor, activation: Activation) -> Self::Tensor;
 
     /// The normalization of every token's vector.
-    fn norm(&self, x: Self::Tensor, norm: &Self::Norm) -> Self::Tensor;
+    fn norm(&self, x: &Self::Tensor, norm: &Self::Norm) -> Self::Tensor;
 
     /// Multi-head attention within each row, `[tokens, width]` for queries, keys and values alike;
     /// the rows of keys and values lie at the same `offsets` as those of the queries.

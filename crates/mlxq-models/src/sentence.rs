@@ -209,7 +209,7 @@ impl<O: Ops> SentenceModules<O> {
         let pooled = ops.pool(hidden, offsets, &self.pooling);
         self.modules.iter().fold(pooled, |x, module| match module {
             Module::Dense(dense) => dense.forward(ops, x),
-            Module::Norm(norm) => ops.norm(x, norm),
+            Module::Norm(norm) => ops.norm(&x, norm),
             Module::Normalize => ops.normalize(x),
         })
     }

@@ -124,8 +124,8 @@ impl Ops for Widths {
         x / 2
     }
 
-    fn norm(&self, x: usize, (): &()) -> usize {
-        x
+    fn norm(&self, x: &usize, (): &()) -> usize {
+        *x
     }
 
     fn attention(

@@ -114,13 +114,14 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// The normalization of whole vectors.
-    fn apply(&self, x: &mut [f32]) {
+    /// The normalization of the vector `x` into `out`.
+    fn apply(&self, x: &[f32], out: &mut [f32]) {
+        out.copy_from_slice(x);
         match self.kind {
             NormKind::LayerNorm(epsilon) | NormKind::LayerNormWithoutBias(epsilon) => {
-                norm::layer_norm(x, &self.weight, &self.bias, epsilon);
+                norm::layer_norm(out, &self.weight, &self.bias, epsilon);
             }
-            NormKind::ScaleAndShift => elementwise::scale_and_shift(x, &self.weight, &self.bias),
+            NormKind::ScaleAndShift => elementwise::scale_and_shift(out, &self.weight, &self.bias),
         }
     }
 }
@@ -181,8 +182,8 @@ impl Ops for NativeOps {
         })
     }
 
-    fn norm(&self, x: Tensor, norm: &Norm) -> Tensor {
-        self.change(x, |_, part| norm.apply(part))
+    fn norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
+        self.fill(x.rows(), x.width(), |row, out| norm.apply(x.row(row), out))
     }
 
     fn attention(

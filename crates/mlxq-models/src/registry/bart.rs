@@ -212,7 +212,7 @@ impl<O: Ops> Bart<O> {
             None => words,
         };
         let placed = ops.embed_add(words, &side.embed_positions, positions);
-        ops.norm(placed, &side.layernorm_embedding)
+        ops.norm(&placed, &side.layernorm_embedding)
     }
 }
 

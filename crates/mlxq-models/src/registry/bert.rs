@@ -178,6 +178,6 @@ impl<O: Ops> Embeddings<O> {
         let words = ops.embed(&self.word, tokens.ids);
         let typed = ops.embed_add(words, &self.token_type, tokens.type_ids);
         let placed = ops.embed_add(typed, &self.position, &self.positions.of(tokens));
-        ops.norm(placed, &self.norm)
+        ops.norm(&placed, &self.norm)
     }
 }

@@ -186,7 +186,7 @@ impl<O: Ops> Encoder<O> for DebertaV2<O> {
             let relative = positions.as_ref().and_then(|positions| positions.relative(i));
             x = layer.layer.forward(ops, x, tokens.offsets, relative.as_ref());
             if let (0, Some(conv), Some(beside)) = (i, &self.conv, &beside) {
-                x = ops.norm(ops.add(x, beside), &conv.norm);
+                x = ops.norm(&ops.add(x, beside), &conv.norm);
             }
         }
         x
@@ -234,7 +234,7 @@ impl<O: Ops> Embeddings<O> {
         if let Some(layer) = &self.projection {
             x = ops.linear(&x, layer, Activation::Identity);
         }
-        ops.norm(x, &self.norm)
+        ops.norm(&x, &self.norm)
     }
 }
 

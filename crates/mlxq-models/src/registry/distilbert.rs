@@ -130,7 +130,7 @@ impl<O: Ops> Encoder<O> for DistilBert<O> {
     fn hidden(&self, ops: &O, tokens: &Tokens) -> O::Tensor {
         let words = ops.embed(&self.word, tokens.ids);
         let placed = ops.embed_add(words, &self.position, &Positions::From(0).of(tokens));
-        let embedded = ops.norm(placed, &self.norm);
+        let embedded = ops.norm(&placed, &self.norm);
         self.layers.iter().fold(embedded, |x, layer| layer.forward(ops, x, tokens.offsets, None))
     }
 

@@ -236,7 +236,7 @@ impl<O: Ops> Embeddings<O> {
         }
         let placed = ops.embed_add(words, &self.position, &Positions::From(0).of(tokens));
         let typed = ops.embed_add(placed, &self.token_type, tokens.type_ids);
-        ops.norm(typed, &self.norm)
+        ops.norm(&typed, &self.norm)
     }
 }
 
@@ -254,12 +254,12 @@ impl<O: Ops> Normed<O> {
 
     /// `norm(dense x)`.
     fn forward(&self, ops: &O, x: &O::Tensor) -> O::Tensor {
-        ops.norm(ops.linear(x, &self.dense, Activation::Identity), &self.norm)
+        ops.norm(&ops.linear(x, &self.dense, Activation::Identity), &self.norm)
     }
 
     /// `norm(dense x + residual)`.
     fn forward_onto(&self, ops: &O, x: &O::Tensor, residual: &O::Tensor) -> O::Tensor {
-        ops.norm(ops.linear_add(x, &self.dense, Activation::Identity, residual), &self.norm)
+        ops.norm(&ops.linear_add(x, &self.dense, Activation::Identity, residual), &self.norm)
     }
 }
 

@@ -216,12 +216,12 @@ impl<O: Ops> Encoder<O> for ModernBert<O> {
         let positions = Positions::From(0).of(tokens);
         let [global, local] =
             self.rope_theta.map(|base| ops.rotary_angles(&positions, self.head_size, base));
-        let embedded = ops.norm(ops.embed(&self.tok_embeddings, tokens.ids), &self.embeddings_norm);
+        let embedded = ops.norm(&ops.embed(&self.tok_embeddings, tokens.ids), &self.embeddings_norm);
         let forward = |x, layer: &Layer<O>| {
             let angles = if layer.reach == Reach::Global { &global } else { &local };
             layer.forward(ops, x, tokens.offsets, angles)
         };
-        ops.norm(self.layers.iter().fold(embedded, forward), &self.final_norm)
+        ops.norm(&self.layers.iter().fold(embedded, forward), &self.final_norm)
     }
 
     fn logits(&self, ops: &O, hidden: &O::Tensor, tokens: &Tokens) -> Option<O::Tensor> {
@@ -282,7 +282,7 @@ impl<O: Ops> Layer<O> {
         let attended = self.attend(ops, &x, offsets, angles);
         let x = ops.linear_add(&attended, &self.attn_wo, Activation::Identity, &x);
         drop(attended);
-        let normed = ops.norm(x.clone(), &self.mlp_norm);
+        let normed = ops.norm(&x, &self.mlp_norm);
         let gated = ops.gated(&ops.linear(&normed, &self.wi, Activation::Identity), self.activation);
         ops.linear_add(&gated, &self.mlp_wo, Activation::Identity, &x)
     }
@@ -297,7 +297,7 @@ impl<O: Ops> Layer<O> {
     ) -> O::Tensor {
         let projected = match &self.attn_norm {
             Some(norm) => {
-                let normed = ops.norm(x.clone(), norm);
+                let normed = ops.norm(x, norm);
                 ops.linear(&normed, &self.wqkv, Activation::Identity)
             }
             None => ops.linear(x, &self.wqkv, Activation::Identity),
@@ -331,7 +331,7 @@ impl<O: Ops> Head<O> {
 
     fn forward(&self, ops: &O, hidden: &O::Tensor, offsets: &[usize]) -> O::Tensor {
         let pooled = ops.pool(hidden, offsets, &[self.pooling]);
-        let dense = ops.norm(ops.linear(&pooled, &self.dense, self.activation), &self.norm);
+        let dense = ops.norm(&ops.linear(&pooled, &self.dense, self.activation), &self.norm);
         ops.linear(&dense, &self.classifier, Activation::Identity)
     }
 }

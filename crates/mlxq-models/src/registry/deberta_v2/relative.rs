@@ -184,7 +184,7 @@ impl<O: Ops> RelativePositions<O> {
         let (buckets, used) = buckets.compact();
         let rows = ops.embed(&self.rel_embeddings, &used);
         let rows = match &self.norm {
-            Some(norm) => ops.norm(rows, norm),
+            Some(norm) => ops.norm(&rows, norm),
             None => rows,
         };
         let project = |(own, shared): (&PositionLayers<O>, &Projections<O>)| {
