@@ -1,5 +1,4 @@
-//! Products of weights as f32 panels and as panels that stay quantized, and the packing of both, in
-//! memory: what `cargo xtask bench start` prints beside the times of whole processes.
+//! Products of packed weights, 10^9 multiplications a second, and the time of packing.
 //!
 //! The argument is the number of threads.
 
@@ -7,15 +6,15 @@ use std::io::Write;
 use std::time::Instant;
 
 use mlxq_kernels::float::Float;
-use mlxq_kernels::gemm::{Epilogue, PackedMatrix};
+use mlxq_kernels::gemm::{Activations, Epilogue, PackedMatrix};
 use mlxq_kernels::pool::Pool;
 use mlxq_kernels::quant::{Encoded, Format, Stored};
 
-const SHAPES: [[usize; 2]; 3] = [[768, 768], [3072, 768], [768, 3072]];
-const ROWS: [usize; 4] = [1, 12, 64, 512];
+const SHAPES: [[usize; 2]; 4] = [[384, 384], [768, 768], [3072, 768], [768, 3072]];
+const ROWS: [usize; 6] = [1, 8, 12, 32, 128, 512];
 /// Weights of all matrices of a product.
 const WEIGHTS: usize = 1 << 24;
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(1), |text| text.parse())?;
@@ -33,44 +32,52 @@ fn measure(
     [output, input]: [usize; 2],
     stdout: &mut impl Write,
 ) -> std::io::Result<()> {
-    let format = Format::new("affine", Some(8), Some(64)).expect("a format");
-    let (mut bytes, mut encoded) = (Vec::new(), Encoded::default());
+    let mut bytes = Vec::new();
     Float::F32.encode(&numbers(output * input), &mut bytes);
-    assert!(format.encode(Float::F32, Float::F32, &bytes, &mut encoded), "numbers are finite");
-    let Encoded { words, scales, biases } = &encoded;
-    let stored = Stored { format, float: Float::F32, words, scales, biases };
-    let [float, quantized] = [
-        least(|| PackedMatrix::of_bytes(Float::F32, &bytes, output, input)),
-        least(|| PackedMatrix::quantized(&stored, output, input)),
+    let [eight, four] = [8, 4].map(|bits| {
+        let (format, mut encoded) =
+            (Format::new("affine", Some(bits), Some(64)), Encoded::default());
+        let format = format.expect("a format");
+        assert!(format.encode(Float::F32, Float::F32, &bytes, &mut encoded), "numbers are finite");
+        (format, encoded)
+    });
+    let pack = |(format, encoded): &(Format, Encoded), activations| {
+        let Encoded { words, scales, biases } = encoded;
+        let stored = Stored { format: *format, float: Float::F32, words, scales, biases };
+        PackedMatrix::quantized(&stored, output, input, activations)
+    };
+    let float = || PackedMatrix::of_bytes(Float::F32, &bytes, output, input);
+    let matrices = [
+        ("f32", float()),
+        ("8 bits f32", pack(&eight, Activations::F32)),
+        ("8 bits i16", pack(&eight, Activations::I16)),
+        ("8 bits i8", pack(&eight, Activations::I8)),
+        ("4 bits i16", pack(&four, Activations::I16)),
     ];
-    let size = (output * input) as f64;
     writeln!(
         stdout,
         "{output} x {input}: packed in {:.0} us from f32, {:.0} us from 8 bits",
-        float * 1e6,
-        quantized * 1e6
+        least(float) * 1e6,
+        least(|| pack(&eight, Activations::I16)) * 1e6
     )?;
-    // Matrix after matrix, as in a model, whose weights are more than the caches hold.
-    let copies = WEIGHTS / (output * input);
-    let float = vec![PackedMatrix::of_bytes(Float::F32, &bytes, output, input); copies];
-    let quantized = vec![PackedMatrix::quantized(&stored, output, input); copies];
-    for rows in ROWS {
-        let (x, mut out) = (numbers(rows * input), vec![0.0; rows * output]);
-        let mut rate = |matrices: &[PackedMatrix]| {
-            let seconds = least(|| {
-                for matrix in matrices {
-                    let out = std::hint::black_box(&mut out);
-                    matrix.multiply(pool, &x, out, &Epilogue::default());
-                }
-            });
-            (rows * matrices.len()) as f64 * size / seconds * 1e-9
-        };
-        let (float, quantized) = (rate(&float), rate(&quantized));
-        let ratio = quantized / float;
-        writeln!(
-            stdout,
-            "  {rows:3} rows: {float:5.1} G multiplications/s in f32, {quantized:5.1} quantized, {ratio:.2} x"
-        )?;
+    for (place, copies) in [("in cache", 1), ("beyond", WEIGHTS / (output * input))] {
+        for rows in ROWS {
+            let (x, mut out) = (numbers(rows * input), vec![0.0; rows * output]);
+            write!(stdout, "  {place:8} {rows:3} rows:")?;
+            for (name, matrix) in &matrices {
+                // Matrix after matrix, as in a model.
+                let matrices = vec![matrix.clone(); copies];
+                let seconds = least(|| {
+                    for matrix in &matrices {
+                        let out = std::hint::black_box(&mut out);
+                        matrix.multiply(pool, &x, out, &Epilogue::default());
+                    }
+                });
+                let rate = (rows * copies * output * input) as f64 / seconds * 1e-9;
+                write!(stdout, "  {name} {rate:5.1}")?;
+            }
+            writeln!(stdout)?;
+        }
     }
     Ok(())
 }

@@ -63,12 +63,12 @@ fn a_row_has_the_same_bits_in_any_batch_and_on_any_threads() {
 fn few_rows_share_out_panels_and_many_do_not() {
     let matrix = PackedMatrix::new(&numbers(1024 * 512, 1), 1024, 512);
     let shares = |rows, threads| {
-        let Shares { rows, panels } = matrix.shares(rows, threads);
-        (rows, panels)
+        let Shares { chunk, parts, .. } = matrix.shares(rows, threads);
+        (chunk, parts)
     };
     assert_eq!(shares(12, 1), (12, 1));
     assert_eq!(shares(12, 2), (12, 2));
-    assert_eq!(shares(1, 2), (6, 2));
+    assert_eq!(shares(1, 2), (6, 1), "half a million products each");
     assert_eq!(shares(12, 100), (12, 12), "half a million products each");
     assert_eq!(shares(60, 2), (30, 1));
     assert_eq!(shares(320, 2), (84, 1));
@@ -124,9 +124,9 @@ fn quantized_panels_have_the_bits_of_their_restored_numbers() {
                 biases: &biases[1..],
             };
             let restored = PackedMatrix::new(&restored(&stored, output * 384), output, 384);
-            let matrix = PackedMatrix::quantized(&stored, output, 384);
+            let matrix = PackedMatrix::quantized(&stored, output, 384, Activations::F32);
             let is_affine = matches!(format, Format::Affine(_));
-            assert_eq!(matches!(matrix.weights, Weights::Quantized(_)), is_affine);
+            assert_eq!(matches!(matrix.weights, Weights::Quantized(..)), is_affine);
             for rows in [1, 31] {
                 let x = &x[..rows * 384];
                 let (want, found) = (product(&restored, x, 1), product(&matrix, x, 2));
@@ -156,13 +156,14 @@ fn decoding_has_the_bits_of_restoring_for_any_scales() {
         let format = Format::Affine(affine);
         let stored = Stored { format, float: Float::F32, words, scales, biases };
         let restored = restored(&stored, output * input);
-        let panels = QuantizedPanels::pack([output, input], affine, &stored);
-        for panel in 0..3 {
-            let mut block = [[0.0; COLUMNS]; 96];
-            panels.decode(panel, 0..96, &mut block);
+        let panels = CodePanels::pack([output, input], affine, &stored);
+        for (panel, half) in [(0, 0), (0, 1), (1, 0)] {
+            let mut buffer = Vec::new();
+            let mut block = [[0.0; 16]; 96];
+            panels.panel(panel, &mut buffer).decode(half * 16, 0..96, &mut block);
             for (i, weights) in block.iter().enumerate() {
                 for (column, weight) in weights.iter().enumerate() {
-                    let want = restored[(panel * COLUMNS + column) * input + i];
+                    let want = restored[(panel * 32 + half * 16 + column) * input + i];
                     let same = weight.to_bits() == want.to_bits();
                     assert!(same || weight.is_nan() && want.is_nan(), "{weight} {want}");
                 }

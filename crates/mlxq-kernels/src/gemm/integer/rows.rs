@@ -1,0 +1,222 @@
+//! Activations as integers.
+
+use super::super::codes::QUAD;
+use crate::isa::multiversion;
+
+/// The largest integer of 16 bits that activations become: both bytes of it, taken as signed numbers
+/// `256 * high + low`, lie within -127 and 127, so that products of signed bytes can serve too.
+pub(in super::super) const LARGEST_I16: f32 = 32639.0;
+/// The same of 8 bits.
+const LARGEST_I8: f32 = 127.0;
+/// Rows and groups whose largest number is below count as zeros: their scale would lose its precision.
+const LEAST: f32 = 1e-30;
+
+/// Numbers that are taken at once; every group is a multiple.
+const STRIP: usize = 32;
+
+/// 1.5 * 2^23: adding it rounds to the nearest integer, ties to even.
+const NEAREST: f32 = 12_582_912.0;
+
+/// Rows of activations as integers times scales; memory is reused by every [`Self::quantize_i16`].
+#[derive(Debug, Default)]
+pub(in super::super) struct Buffers {
+    values: Vec<i16>,
+    bytes: Vec<i8>,
+    scales: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+/// Rows of activations as integers: `x[r, i] = scale * values[r, i]`.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct IntegerRows<'a, T> {
+    /// `[rows, input / QUAD]`.
+    quads: &'a [[T; QUAD]],
+    /// A scale per row, or per row and group.
+    scales: &'a [f32],
+    /// The sums of each row's groups, of 8 bits times their scale, `[rows, groups]`.
+    sums: &'a [f32],
+    /// Inputs of a row, and of a group; groups of a row.
+    input: usize,
+    group_size: usize,
+    groups: usize,
+}
+
+impl<'a, T> IntegerRows<'a, T> {
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.quads.len() * QUAD / self.input
+    }
+
+    /// The integers of a row in the group `group`, `[group_size / QUAD]`.
+    #[inline(always)]
+    pub(super) fn part(&self, row: usize, group: usize) -> &'a [[T; QUAD]] {
+        let quads = self.group_size / QUAD;
+        &self.quads[row * (self.input / QUAD) + group * quads..][..quads]
+    }
+
+    /// The sum of a row's group.
+    #[inline(always)]
+    pub(super) fn sum(&self, row: usize, group: usize) -> f32 {
+        self.sums[row * self.groups + group]
+    }
+}
+
+impl IntegerRows<'_, i16> {
+    /// The scale of a row.
+    #[inline(always)]
+    pub(super) fn scale(&self, row: usize) -> f32 {
+        self.scales[row]
+    }
+}
+
+impl IntegerRows<'_, i8> {
+    /// The scale of a row's group.
+    #[inline(always)]
+    pub(super) fn scale(&self, row: usize, group: usize) -> f32 {
+        self.scales[row * self.groups + group]
+    }
+}
+
+impl Buffers {
+    /// Rows of `x [rows, input]` to the nearest of 2 * [`LARGEST_I16`] + 1 steps, one scale for each row.
+    /// A row with a NaN or an infinity has a NaN for its scale.
+    pub(in super::super) fn quantize_i16(
+        &mut self,
+        x: &[f32],
+        input: usize,
+        group_size: usize,
+    ) -> IntegerRows<'_, i16> {
+        self.values.resize(x.len(), 0);
+        self.scales.resize(x.len() / input, 0.0);
+        self.sums.resize(x.len() / group_size, 0.0);
+        quantize_i16(x, input, group_size, &mut self.values, &mut self.scales, &mut self.sums);
+        IntegerRows {
+            quads: self.values.as_chunks().0,
+            scales: &self.scales,
+            sums: &self.sums,
+            input,
+            group_size,
+            groups: input / group_size,
+        }
+    }
+
+    /// The same with 8 bits, and a scale for each row and group.
+    pub(in super::super) fn quantize_i8(
+        &mut self,
+        x: &[f32],
+        input: usize,
+        group_size: usize,
+    ) -> IntegerRows<'_, i8> {
+        self.bytes.resize(x.len(), 0);
+        self.scales.resize(x.len() / group_size, 0.0);
+        self.sums.resize(x.len() / group_size, 0.0);
+        quantize_i8(x, group_size, &mut self.bytes, &mut self.scales, &mut self.sums);
+        IntegerRows {
+            quads: self.bytes.as_chunks().0,
+            scales: &self.scales,
+            sums: &self.sums,
+            input,
+            group_size,
+            groups: input / group_size,
+        }
+    }
+}
+
+multiversion! {
+    fn quantize_i16(
+        x: &[f32],
+        input: usize,
+        group_size: usize,
+        values: &mut [i16],
+        scales: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        let rows = x.chunks_exact(input).zip(values.chunks_exact_mut(input));
+        let sums = sums.chunks_exact_mut(input / group_size);
+        for (((x, values), scale), sums) in rows.zip(scales).zip(sums) {
+            let [factor, own_scale] = factors(largest(x), LARGEST_I16);
+            *scale = own_scale;
+            let groups = x.chunks_exact(group_size).zip(values.chunks_exact_mut(group_size));
+            for ((x, values), group_sum) in groups.zip(sums) {
+                let mut total = [0; STRIP];
+                let strips = x.as_chunks::<STRIP>().0.iter().zip(values.as_chunks_mut().0);
+                for (x, values) in strips {
+                    let values: &mut [i16; STRIP] = values;
+                    for i in 0..STRIP {
+                        let nearest = nearest(x[i] * factor);
+                        values[i] = nearest as i16;
+                        total[i] += nearest;
+                    }
+                }
+                *group_sum = total.iter().sum::<i32>() as f32;
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn quantize_i8(
+        x: &[f32],
+        group_size: usize,
+        bytes: &mut [i8],
+        scales: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        let groups = x.chunks_exact(group_size).zip(bytes.chunks_exact_mut(group_size));
+        for (((x, bytes), scale), group_sum) in groups.zip(scales).zip(sums) {
+            let [factor, own_scale] = factors(largest(x), LARGEST_I8);
+            let mut total = [0; STRIP];
+            let strips = x.as_chunks::<STRIP>().0.iter().zip(bytes.as_chunks_mut().0);
+            for (x, bytes) in strips {
+                let bytes: &mut [i8; STRIP] = bytes;
+                for i in 0..STRIP {
+                    let nearest = nearest(x[i] * factor);
+                    bytes[i] = nearest as i8;
+                    total[i] += nearest;
+                }
+                bytes.as_chunks_mut().0.iter_mut().for_each(swap_middle);
+            }
+            *scale = own_scale;
+            *group_sum = own_scale * total.iter().sum::<i32>() as f32;
+        }
+    }
+}
+
+/// Lets the second and third of a quad change places, as they do in the weights' words.
+#[inline(always)]
+fn swap_middle(quad: &mut [i8; QUAD]) {
+    let word = u32::from_le_bytes(quad.map(|byte| byte as u8));
+    let swapped = word & 0xff00_00ff | (word & 0xff00) << 8 | (word >> 8) & 0xff00;
+    *quad = swapped.to_le_bytes().map(|byte| byte as i8);
+}
+
+/// The largest magnitude, as bits, which order NaN above infinity above all numbers.
+#[inline(always)]
+fn largest(x: &[f32]) -> u32 {
+    let mut largest = [0; STRIP];
+    for x in x.as_chunks::<STRIP>().0 {
+        for i in 0..STRIP {
+            largest[i] = largest[i].max(x[i].to_bits() & 0x7fff_ffff);
+        }
+    }
+    largest.into_iter().fold(0, u32::max)
+}
+
+/// What numbers are multiplied with to become integers, and the integers to become numbers.
+#[inline(always)]
+fn factors(largest: u32, most: f32) -> [f32; 2] {
+    let largest = f32::from_bits(largest);
+    if !largest.is_finite() {
+        return [0.0, f32::NAN];
+    }
+    if largest < LEAST {
+        return [0.0, 0.0];
+    }
+    [most / largest, largest / most]
+}
+
+/// The nearest integer, ties to even, of a number below 2^22; of a NaN, anything.
+#[inline(always)]
+fn nearest(x: f32) -> i32 {
+    (x + NEAREST).to_bits().wrapping_sub(NEAREST.to_bits()) as i32
+}
