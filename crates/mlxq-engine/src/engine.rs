@@ -99,6 +99,14 @@ pub struct EngineInfo {
     pub settings: Vec<(String, String)>,
 }
 
+impl EngineInfo {
+    /// The setting called `key`.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        let found = self.settings.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
 /// Something that turns token rows into vectors.
 pub trait Engine: Send {
     /// What runs here.

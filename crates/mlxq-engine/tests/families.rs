@@ -49,7 +49,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 fn open(folder: &Path, threads: usize) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(NativeEngine::open(folder, NativeOptions { threads })?))
+    Ok(Box::new(NativeEngine::open(folder, NativeOptions { threads, ..NativeOptions::default() })?))
 }
 
 #[test]

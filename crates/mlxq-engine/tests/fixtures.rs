@@ -30,7 +30,8 @@ fn expected(name: &str) -> Vec<Expected> {
 }
 
 fn engine(name: &str, threads: usize) -> NativeEngine {
-    NativeEngine::open(&fixture(name), NativeOptions { threads }).expect("a good checkpoint")
+    NativeEngine::open(&fixture(name), NativeOptions { threads, ..NativeOptions::default() })
+        .expect("a good checkpoint")
 }
 
 fn batch(rows: &[Expected]) -> Batch {

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     };
     let printer = Printer::new(arguments.quiet, arguments.verbose);
     // A worker ends with the process that it serves.
-    if !matches!(arguments.command, Command::Worker) {
+    if !matches!(arguments.command, Command::Worker(_)) {
         interrupt::listen();
     }
     let done = match arguments.command {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Predict(arguments) => command::predict::run(&arguments, &printer),
         Command::Test(arguments) => command::test::run(&arguments, &printer, false),
         Command::Run(arguments) => command::test::run(&arguments, &printer, true),
-        Command::Worker => command::worker::run(),
+        Command::Worker(arguments) => command::worker::run(&arguments),
     };
     exit::code(done, &printer)
 }

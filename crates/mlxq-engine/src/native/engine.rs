@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use mlxq_checkpoint::{Checkpoint, Purpose};
@@ -9,6 +10,7 @@ use mlxq_models::sentence::SentenceModules;
 use mlxq_models::{Config, Encoder, Scope, Tokens, labels};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::activations::Activations;
 use super::ops::{NativeOps, ROWS_PER_THREAD};
 use super::parts::parts;
 use super::sentence::SentenceFolder;
@@ -21,6 +23,15 @@ use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
 pub struct NativeOptions {
     /// Number of threads to compute with, at least 1.
     pub threads: usize,
+    /// What quantized layers compute with.
+    pub activations: Activations,
+}
+
+impl Default for NativeOptions {
+    /// One thread, the default activations.
+    fn default() -> Self {
+        Self { threads: 1, activations: Activations::default() }
+    }
 }
 
 /// A model on the CPU: the original checkpoint in f32, or a converted folder, with the results that its
@@ -66,6 +77,8 @@ impl NativeEngine {
             source: &arrangement.weights(&checkpoint),
             quantization: checkpoint.quantization(),
             prefix: arrangement.prefix(),
+            activations: options.activations,
+            quantized: AtomicBool::new(false),
         };
         let count = labels.as_ref().map(Vec::len);
         let model = pool(options.threads)?.install(|| {
@@ -81,7 +94,11 @@ impl NativeEngine {
         Ok(Self {
             ops: std::iter::once(ops).chain(others).collect(),
             model,
-            info: info(options, labels.unwrap_or_default(), sentence.as_ref()),
+            info: info(
+                NativeOptions { activations: weights.activations(), ..options },
+                labels.unwrap_or_default(),
+                sentence.as_ref(),
+            ),
             sentence: sentence.map(|sentence| sentence.load()).transpose()?,
             limits: Limits {
                 tokens: description.max_tokens,
@@ -192,13 +209,14 @@ fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
     })
 }
 
+/// What runs; `options` with the activations of the model's layers.
 fn info(
     options: NativeOptions,
     labels: Vec<String>,
     sentence: Option<&SentenceFolder>,
 ) -> EngineInfo {
     let setting = |key: &str, value: String| (key.to_owned(), value);
-    let mut settings = vec![setting("activations", "float32".to_owned())];
+    let mut settings = vec![setting("activations", options.activations.name().to_owned())];
     settings.extend(sentence.map(|sentence| setting("pooling", sentence.describe())));
     EngineInfo {
         engine: "native".to_owned(),

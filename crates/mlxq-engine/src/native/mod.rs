@@ -1,5 +1,6 @@
 //! The native engine: models on the CPU, from converted folders and original checkpoints alike.
 
+mod activations;
 mod engine;
 mod linear;
 mod ops;
@@ -11,6 +12,7 @@ mod table;
 mod tensor;
 mod weights;
 
+pub use activations::Activations;
 pub use engine::{NativeEngine, NativeOptions};
 pub use linear::Linear;
 pub use ops::{NativeOps, Norm};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use mlxq_checkpoint::tensor::{TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, json, open_weights};
@@ -9,6 +10,7 @@ use mlxq_models::sentence::{SentenceModules, SentenceSettings};
 use mlxq_models::{ModelError, Scope};
 use serde_json::Value;
 
+use super::activations::Activations;
 use super::ops::NativeOps;
 use super::weights::NativeWeights;
 
@@ -43,7 +45,13 @@ impl SentenceFolder {
     /// When weights are missing or do not fit.
     pub(super) fn load(&self) -> Result<SentenceModules<NativeOps>, ModelError> {
         let source = ModuleTensors::open(&self.dir, &self.settings.folders())?;
-        let weights = NativeWeights { source: &source, quantization: None, prefix: "" };
+        let weights = NativeWeights {
+            source: &source,
+            quantization: None,
+            prefix: "",
+            activations: Activations::Float32,
+            quantized: AtomicBool::new(false),
+        };
         self.settings.load(&Scope::root(&weights))
     }
 }

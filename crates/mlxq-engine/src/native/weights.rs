@@ -1,5 +1,7 @@
 //! A checkpoint's tensors as the native engine's parameters.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use mlxq_checkpoint::tensor::{Dtype, TensorBytes, TensorInfo, TensorSource};
 use mlxq_checkpoint::{CheckpointError, Quantization};
 use mlxq_kernels::float::Float;
@@ -7,6 +9,7 @@ use mlxq_kernels::gemm::PackedMatrix;
 use mlxq_kernels::quant::Format;
 use mlxq_models::{ModelError, NormKind, Weights, expect_shape};
 
+use super::activations::Activations;
 use super::linear::{Linear, Part};
 use super::ops::{NativeOps, Norm};
 use super::table::{PackedBytes, Table};
@@ -19,6 +22,10 @@ pub(super) struct NativeWeights<'a> {
     pub(super) quantization: Option<&'a Quantization>,
     /// The prefix that module paths carry in the checkpoint's own names.
     pub(super) prefix: &'a str,
+    /// What quantized layers compute with.
+    pub(super) activations: Activations,
+    /// Whether a linear layer that was read is quantized.
+    pub(super) quantized: AtomicBool,
 }
 
 impl Weights<NativeOps> for NativeWeights<'_> {
@@ -33,7 +40,7 @@ impl Weights<NativeOps> for NativeWeights<'_> {
     }
 
     fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<Linear, ModelError> {
-        let weight = self.matrix(path, shape)?.pack(shape);
+        let weight = self.pack(&self.matrix(path, shape)?, shape);
         let bias = bias.then(|| self.numbers(&format!("{path}.bias"), &shape[..1])).transpose()?;
         Ok(Linear::new(weight, bias))
     }
@@ -44,12 +51,12 @@ impl Weights<NativeOps> for NativeWeights<'_> {
         let biases = paths.iter().map(|path| self.numbers(&format!("{path}.bias"), &shape[..1]));
         let biases: Vec<Vec<f32>> = biases.collect::<Result<_, _>>()?;
         if let Some(all) = Matrix::below_each_other(&matrices) {
-            let weight = all.pack([paths.len() * shape[0], shape[1]]);
+            let weight = self.pack(&all, [paths.len() * shape[0], shape[1]]);
             return Ok(Linear::new(weight, Some(biases.concat())));
         }
         let parts = matrices.iter().zip(biases);
         let part =
-            |(matrix, bias): (&Matrix, _)| Part { weight: matrix.pack(shape), bias: Some(bias) };
+            |(matrix, bias): (&Matrix, _)| Part { weight: self.pack(matrix, shape), bias: Some(bias) };
         Ok(Linear::beside(parts.map(part).collect()))
     }
 
@@ -98,14 +105,6 @@ enum Matrix {
 }
 
 impl Matrix {
-    /// Packs it for products; it is `[output, input]`.
-    fn pack(&self, [output, input]: [usize; 2]) -> PackedMatrix {
-        match self {
-            Self::Float { float, bytes } => PackedMatrix::of_bytes(*float, bytes, output, input),
-            Self::Packed(packed) => PackedMatrix::quantized(&packed.stored(), output, input),
-        }
-    }
-
     /// The matrix of the rows of all; `None` if they are not stored alike.
     fn below_each_other<'a>(all: &'a [Self]) -> Option<Self> {
         let joined = |parts: Vec<&TensorBytes>| -> TensorBytes {
@@ -144,6 +143,26 @@ impl Matrix {
 }
 
 impl NativeWeights<'_> {
+    /// What the layers read so far compute with: float32 where none is quantized.
+    pub(super) fn activations(&self) -> Activations {
+        match self.quantized.load(Ordering::Relaxed) {
+            true => self.activations,
+            false => Activations::Float32,
+        }
+    }
+
+    /// Packs a matrix `[output, input]` for products.
+    fn pack(&self, matrix: &Matrix, [output, input]: [usize; 2]) -> PackedMatrix {
+        match matrix {
+            Matrix::Float { float, bytes } => PackedMatrix::of_bytes(*float, bytes, output, input),
+            Matrix::Packed(packed) => {
+                self.quantized.store(true, Ordering::Relaxed);
+                let activations = self.activations.kernel();
+                PackedMatrix::quantized(&packed.stored(), output, input, activations)
+            }
+        }
+    }
+
     /// The layer `path.weight` of that shape.
     fn matrix(&self, path: &str, shape: [usize; 2]) -> Result<Matrix, ModelError> {
         if let Some(packed) = self.packed(path, shape)? {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_checkpoint::{Checkpoint, ConvertRequest};
+use mlxq_engine::native::Activations;
 use mlxq_engine::worker::{Worker, WorkerCommand};
 use mlxq_engine::{Output, torch};
 use mlxq_eval::data::{Dataset, FileSpec, read};
@@ -154,8 +155,9 @@ impl Runs {
         if let (Ok(torch), None) = (torch, &kept) {
             workers.push(start(torch.command(TIMEOUT), &inputs.source)?);
         }
-        workers.push(start(native(settings), &inputs.source)?);
-        workers.push(start(native(settings), &inputs.target)?);
+        // The reference is what the checkpoint says, to the last bit that float32 has.
+        workers.push(start(native(settings, Activations::Float32), &inputs.source)?);
+        workers.push(start(native(settings, settings.activations), &inputs.target)?);
 
         let mut runs = run_all(&mut workers, &inputs.rows, settings, reporter)?;
         let lost = || PipelineError::Measure("an engine's run is missing".to_owned());
@@ -170,11 +172,11 @@ impl Runs {
 }
 
 /// The native engine in a process of its own: this program serves it.
-fn native(settings: &TestSettings) -> WorkerCommand {
+fn native(settings: &TestSettings, activations: Activations) -> WorkerCommand {
     WorkerCommand {
         engine: "native".to_owned(),
         program: settings.program.clone(),
-        arguments: vec!["worker".into()],
+        arguments: vec!["worker".into(), format!("--activations={activations}").into()],
         timeout: TIMEOUT,
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use mlxq_checkpoint::already_converted;
+use mlxq_engine::native::Activations;
 use mlxq_engine::torch;
 use mlxq_eval::gate::Verdict;
 use serde_json::{Map, Value, json};
@@ -37,6 +38,8 @@ pub struct TestSettings {
     pub no_torch: bool,
     /// Threads of every engine.
     pub threads: usize,
+    /// What the quantized layers of converted models compute with.
+    pub activations: Activations,
     /// At most that many rows of each data set.
     pub max_samples: Option<usize>,
     /// Rounds of timed blocks, at least 5.
@@ -208,11 +211,12 @@ fn finish(
     let path = settings.places.comparison(model, comparison.bits, dataset);
     write_json(&path, &record)?;
     let words = match comparison.verdict() {
-        Verdict::Pass => format!("All quality gates passed for {model} on {dataset}"),
-        Verdict::Fail => format!("Quality gates failed for {model} on {dataset}"),
-        other => format!("Quality gates {} for {model} on {dataset}", other.words()),
+        Verdict::Pass => "All quality gates passed".to_owned(),
+        Verdict::Fail => "Quality gates failed".to_owned(),
+        other => format!("Quality gates {}", other.words()),
     };
-    reporter.message(&words);
+    let compares = comparison.compares();
+    reporter.message(&format!("{words} for {model} on {dataset} ({compares})"));
     reporter.message(&format!("record: {}", path.display()));
     show(&table(comparison));
     let class = match comparison.verdict() {

@@ -58,6 +58,17 @@ pub(crate) struct Side {
     pub(crate) figures: SideFigures,
 }
 
+/// An engine and the numbers that it computes with, in words.
+fn computed(info: &EngineInfo) -> String {
+    let name = if info.engine == "torch" { "PyTorch" } else { "mlxq" };
+    let numbers = info.setting("activations").or(info.setting("dtype"));
+    match numbers {
+        Some("float32") => format!("{name} in float32"),
+        Some(numbers) => format!("{name} with {numbers} activations"),
+        None => name.to_owned(),
+    }
+}
+
 /// The record's content.
 pub(crate) struct Comparison {
     pub(crate) model: String,
@@ -87,6 +98,11 @@ impl Comparison {
     /// The baseline of the accuracy gate: PyTorch, or without it the original in the native engine.
     pub(crate) fn baseline(&self) -> &Side {
         self.torch.as_ref().unwrap_or(&self.native_original)
+    }
+
+    /// What the verdict compares, with the numbers that each side computes with.
+    pub(crate) fn compares(&self) -> String {
+        format!("{} against {}", computed(&self.converted.info), computed(&self.baseline().info))
     }
 
     /// The record as JSON, with the original's keys.
@@ -119,6 +135,7 @@ impl Comparison {
                 "torch_to_converted_drop": torch.and_then(|torch| drop(torch, &self.converted)),
             },
             "verdict": self.verdict().words(),
+            "verdict_compares": self.compares(),
             "record_version": 1,
             "timestamp": self.timestamp,
         });

@@ -44,7 +44,11 @@ pub(crate) fn table(comparison: &Comparison) -> String {
         let words = gate.verdict.words().to_uppercase();
         text.push_str(&format!("{words:>12}  {}: {}\n", gate.name, gate.description));
     }
-    text.push_str(&format!("verdict: {}\n", comparison.verdict().words()));
+    text.push_str(&format!(
+        "verdict: {}, {}\n",
+        comparison.verdict().words(),
+        comparison.compares()
+    ));
     text
 }
 

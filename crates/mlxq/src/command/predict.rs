@@ -28,7 +28,8 @@ fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Res
     // What can be refused without the model is refused before it is loaded.
     let candidates = candidates(&arguments.candidates)?;
     let mut input = open(&arguments.input)?;
-    let options = NativeOptions { threads: threads(arguments.threads) };
+    let options =
+        NativeOptions { threads: threads(arguments.threads), activations: arguments.activations };
     let (engine, tokenizer) = open_model(arguments, options);
     let (mut engine, mut tokenizer) = (engine?, tokenizer?);
     if candidates.is_some() {

@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -
         python: arguments.python.clone(),
         no_torch: arguments.no_torch,
         threads: threads(arguments.threads),
+        activations: arguments.activations,
         max_samples: arguments.max_samples,
         rounds: arguments.block_pairs,
         block_seconds: arguments.block_seconds,

@@ -68,6 +68,22 @@ fn batches_and_threads_do_not_change_a_bit() {
     assert_eq!(one, run(&["--batch-size", "7", "--threads", "2"]));
 }
 
+/// Layers whose weights are float compute in float32, whatever is asked for.
+#[test]
+fn activations_do_not_touch_a_float_model() {
+    let work = Work::new();
+    let model = fixture("tiny-bert-embed");
+    let run = |more: &[&str]| {
+        let arguments = [&["predict", text(&model), "--input", "-"], more].concat();
+        work.mlxq_with(&arguments, TEXTS)
+    };
+    let expected = run(&[]).good().stdout;
+    for bits in ["32", "16", "8"] {
+        assert_eq!(run(&["--activations", bits]).good().stdout, expected);
+    }
+    run(&["--activations", "int8"]).refused(2, &["'int8'", "32, 16, 8"]);
+}
+
 #[test]
 fn a_bad_line_is_named_and_no_file_appears() {
     let work = Work::new();

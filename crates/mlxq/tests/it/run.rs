@@ -72,6 +72,34 @@ fn without_pytorch_the_reference_stands_in_and_speed_is_not_measured() {
     assert_eq!(run(&work, "run", &["--strict"]).code, 1);
 }
 
+/// Whatever the converted model computes with, the verdict says it of both sides, and the reference stays
+/// in float32.
+#[test]
+fn the_verdict_names_the_activations_of_both_sides() {
+    let work = similarity();
+    for (more, name) in [
+        (&[][..], "with int16 activations"),
+        (&["--activations", "8"], "with int8 activations"),
+        (&["--activations", "32"], "in float32"),
+    ] {
+        let done = run(&work, "run", more);
+        assert_eq!(done.code, 4, "{}", done.stderr);
+        let compares = format!("mlxq {name} against mlxq in float32");
+        assert!(done.stdout.contains(&format!("verdict: not measured, {compares}\n")));
+        assert!(done.stderr.contains(&format!("on pairs ({compares})")), "{}", done.stderr);
+        let record = json(&work.path("mlx_conversion/comparisons/tiny_q8_pairs_comparison.json"));
+        assert_eq!(record["verdict_compares"], compares);
+        let activations = |side: &str| {
+            let settings = record[side]["engine"]["settings"].as_array().expect("a list");
+            let found = settings.iter().find(|setting| setting[0] == "activations");
+            found.expect("a setting")[1].as_str().expect("a text").to_owned()
+        };
+        assert_eq!(activations("native_original"), "float32");
+        assert!(name.contains(&activations("mlx_8bit")), "{record}");
+    }
+    run(&work, "test", &["--activations", "4"]).refused(2, &["'4'", "32, 16, 8"]);
+}
+
 #[test]
 fn only_run_converts() {
     let work = similarity();

@@ -8,10 +8,15 @@ use mlxq_engine::worker::{Worker, WorkerCommand};
 use mlxq_engine::{Batch, Engine, EngineError};
 
 fn open(folder: &Path, threads: usize) -> Result<Box<dyn Engine>, EngineError> {
+    start(folder, threads, &[])
+}
+
+fn start(folder: &Path, threads: usize, more: &[&str]) -> Result<Box<dyn Engine>, EngineError> {
+    let arguments = [&["worker"], more].concat().into_iter().map(Into::into).collect();
     let command = WorkerCommand {
         engine: "native".to_owned(),
         program: env!("CARGO_BIN_EXE_mlxq").into(),
-        arguments: vec!["worker".into()],
+        arguments,
         timeout: Duration::from_secs(60),
     };
     Ok(Box::new(Worker::start(command, folder, threads)?))
@@ -26,6 +31,16 @@ fn subject() -> Subject {
         rows.push(&ids, &segments);
     }
     Subject { rows, vocabulary: 50, max_tokens: 24, segments: Some(2), tolerance: 0.0 }
+}
+
+/// What is recorded is what is computed with, not what was asked for.
+#[test]
+fn a_float_model_says_float32_whatever_it_is_asked() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/families/bert");
+    for more in [&[][..], &["--activations=8"]] {
+        let worker = start(&folder, 1, more).expect("a worker");
+        assert_eq!(worker.info().setting("activations"), Some("float32"));
+    }
 }
 
 #[test]
