@@ -41,11 +41,12 @@ multiversion! {
 }
 
 multiversion! {
-    /// `x[r, c] := x[r, c] * weight[c] + bias[c]` for every row `r` of `x [rows, weight.len()]`.
-    pub fn scale_and_shift(x: &mut [f32], weight: &[f32], bias: &[f32]) {
-        for x in x.chunks_exact_mut(weight.len()) {
-            for ((x, weight), bias) in x.iter_mut().zip(weight).zip(bias) {
-                *x = *x * *weight + *bias;
+    /// `out[r, c] := x[r, c] * weight[c] + bias[c]` for every row `r` of `x [rows, weight.len()]`.
+    pub fn scale_and_shift(x: &[f32], out: &mut [f32], weight: &[f32], bias: &[f32]) {
+        let width = weight.len();
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+                *out = *x * *weight + *bias;
             }
         }
     }
@@ -57,8 +58,8 @@ mod tests {
 
     #[test]
     fn rows_are_scaled_and_shifted_alike() {
-        let mut x = [1.0, 2.0, 3.0, 4.0];
-        scale_and_shift(&mut x, &[2.0, 0.5], &[1.0, -1.0]);
+        let mut x = [0.0; 4];
+        scale_and_shift(&[1.0, 2.0, 3.0, 4.0], &mut x, &[2.0, 0.5], &[1.0, -1.0]);
         assert_eq!(x, [3.0, 0.0, 7.0, 1.0]);
         multiply(&mut x, &[0.5, 1.0, 2.0, 3.0]);
         assert_eq!(x, [1.5, 0.0, 14.0, 3.0]);

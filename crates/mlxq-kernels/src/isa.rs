@@ -115,7 +115,8 @@ fn choose(available: &[Isa], wanted: Option<String>) -> Choice {
     Choice { isa: widest, words }
 }
 
-/// Defines a function whose body, plain Rust, is compiled for the baseline and for AVX2.
+/// Defines a function whose body, plain Rust, is compiled for the baseline, for
+/// AVX2 and for AVX-512.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
@@ -129,10 +130,16 @@ macro_rules! multiversion {
                 fn avx2($($arg: $type),*) {
                     body($($arg),*);
                 }
-                if !matches!($crate::isa::Isa::current(), $crate::isa::Isa::Portable(_)) {
-                    // SAFETY: `avx2` needs AVX2 alone, which every set of x86-64 but the portable one
-                    // has, and the current set is one of this machine.
-                    return unsafe { avx2($($arg),*) };
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2")]
+                fn avx512($($arg: $type),*) {
+                    body($($arg),*);
+                }
+                match $crate::isa::Isa::current() {
+                    // SAFETY: `avx512` needs only features that `Avx512` proves.
+                    $crate::isa::Isa::Avx512(_) => return unsafe { avx512($($arg),*) },
+                    // SAFETY: `avx2` needs AVX2 alone, which `Avx2` proves.
+                    $crate::isa::Isa::Avx2(_) => return unsafe { avx2($($arg),*) },
+                    $crate::isa::Isa::Portable(_) => {}
                 }
             }
             body($($arg),*);

@@ -19,20 +19,22 @@ fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 }
 
 multiversion! {
-    /// LayerNorm (Ba et al. 2016) of every row of `x [rows, weight.len()]`:
+    /// `out` := LayerNorm (Ba et al. 2016) of every row of `x [rows, weight.len()]`:
     /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`, the variance over all elements. An
     /// empty `bias` adds nothing.
-    pub fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
-        let width = weight.len() as f32;
-        for row in x.chunks_exact_mut(weight.len()) {
-            let mean = sum(row, |x| x) / width;
-            let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
+    pub fn layer_norm(x: &[f32], out: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+        let width = weight.len();
+        for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let mean = sum(row, |x| x) / width as f32;
+            let variance = sum(row, |x| (x - mean) * (x - mean)) / width as f32;
             let factor = 1.0 / (variance + epsilon).sqrt();
-            for (x, weight) in row.iter_mut().zip(weight) {
-                *x = (*x - mean) * factor * weight;
-            }
-            for (x, bias) in row.iter_mut().zip(bias) {
-                *x += bias;
+            let numbers = out.iter_mut().zip(row).zip(weight);
+            if bias.is_empty() {
+                numbers.for_each(|((out, x), weight)| *out = (*x - mean) * factor * weight);
+            } else {
+                for (((out, x), weight), bias) in numbers.zip(bias) {
+                    *out = (*x - mean) * factor * weight + bias;
+                }
             }
         }
     }
@@ -59,17 +61,17 @@ mod tests {
     /// By hand: mean 2.5, variance 1.25.
     #[test]
     fn layer_norm_of_one_row() {
-        let mut x = [1.0, 2.0, 3.0, 4.0];
-        layer_norm(&mut x, &[1.0, 1.0, 2.0, 2.0], &[0.0, 0.5, 0.0, 0.5], 0.0);
+        let x = [1.0, 2.0, 3.0, 4.0];
+        let mut out = [0.0; 4];
+        layer_norm(&x, &mut out, &[1.0, 1.0, 2.0, 2.0], &[0.0, 0.5, 0.0, 0.5], 0.0);
         let deviation = 1.25f32.sqrt();
         let want =
             [-1.5 / deviation, -0.5 / deviation + 0.5, 1.0 / deviation, 3.0 / deviation + 0.5];
-        for (got, want) in x.iter().zip(want) {
+        for (got, want) in out.iter().zip(want) {
             assert!((got - want).abs() < 1e-6);
         }
-        let mut x = [1.0, 2.0, 3.0, 4.0];
-        layer_norm(&mut x, &[1.0; 4], &[], 0.0);
-        assert!((x[0] + 1.5 / deviation).abs() < 1e-6);
+        layer_norm(&x, &mut out, &[1.0; 4], &[], 0.0);
+        assert!((out[0] + 1.5 / deviation).abs() < 1e-6);
     }
 
     #[test]

@@ -114,14 +114,14 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// The normalization of the vector `x` into `out`.
+    /// The normalization of the vectors `x` into `out`.
     fn apply(&self, x: &[f32], out: &mut [f32]) {
-        out.copy_from_slice(x);
-        match self.kind {
+        let Self { kind, weight, bias } = self;
+        match *kind {
             NormKind::LayerNorm(epsilon) | NormKind::LayerNormWithoutBias(epsilon) => {
-                norm::layer_norm(out, &self.weight, &self.bias, epsilon);
+                norm::layer_norm(x, out, weight, bias, epsilon);
             }
-            NormKind::ScaleAndShift => elementwise::scale_and_shift(out, &self.weight, &self.bias),
+            NormKind::ScaleAndShift => elementwise::scale_and_shift(x, out, weight, bias),
         }
     }
 }
@@ -183,7 +183,12 @@ impl Ops for NativeOps {
     }
 
     fn norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
-        self.fill(x.rows(), x.width(), |row, out| norm.apply(x.row(row), out))
+        let (width, x) = (x.width(), self.dense(x));
+        let mut block = self.arena.block(x.rows() * width);
+        share::rows(&self.pool, block.numbers(), width, |first, out| {
+            norm.apply(&x.span()[first * width..][..out.len()], out);
+        });
+        block.tensor(width)
     }
 
     fn attention(
@@ -208,9 +213,11 @@ impl Ops for NativeOps {
             Mask::Window(far) => attention::Mask::Window(far),
         };
         let spec = attention::Spec { heads: spec.heads, scale: spec.scale, mask, relative };
-        let inputs = query_key_value.map(|x| self.dense(x));
-        let out = attention::attention(inputs.each_ref().map(Tensor::span), offsets, &spec);
-        Tensor::new(query_key_value[0].width(), out)
+        let inputs = query_key_value.map(|x| attention::Rows { data: x.span(), stride: x.stride() });
+        let [query, _, _] = query_key_value;
+        let mut out = self.arena.block(query.rows() * query.width());
+        attention::attention(&self.pool, inputs, offsets, &spec, out.numbers());
+        out.tensor(query.width())
     }
 
     fn rotary_angles(&self, positions: &[u32], head_size: usize, base: f32) -> Tensor {

@@ -102,6 +102,11 @@ impl Tensor {
         self.width
     }
 
+    /// Numbers from the begin of a vector to that of the next.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// The vector `row`.
     pub fn row(&self, row: usize) -> &[f32] {
         &self.buffer.numbers[self.start + row * self.stride..][..self.width]
