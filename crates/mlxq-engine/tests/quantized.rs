@@ -44,7 +44,8 @@ fn rows() -> Batch {
 }
 
 fn open(folder: &Path, threads: usize) -> NativeEngine {
-    NativeEngine::open(folder, NativeOptions { threads }).expect("a good folder")
+    let options = NativeOptions { threads, ..NativeOptions::default() };
+    NativeEngine::open(folder, options).expect("a good folder")
 }
 
 /// Weights restored to floats are one matrix for queries, keys and values again.

@@ -39,7 +39,8 @@ fn measure_attention(
     let inputs = [0, 1, 2].map(|part| Rows { data: &products[part * width..], stride: 3 * width });
     let tables = numbers((2 * length - 1) * width);
     let buckets: Vec<u32> = (0..2 * length as u32 - 1).collect();
-    let relative = Relative { buckets: &buckets, bias: None, key: Some(&tables), query: Some(&tables) };
+    let relative =
+        Relative { buckets: &buckets, bias: None, key: Some(&tables), query: Some(&tables) };
     let bias = Relative { bias: Some(&tables), key: None, query: None, ..relative };
     let pool = Pool::new(1);
     let mut out = vec![0.0; length * width];

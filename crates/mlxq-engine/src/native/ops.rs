@@ -213,7 +213,8 @@ impl Ops for NativeOps {
             Mask::Window(far) => attention::Mask::Window(far),
         };
         let spec = attention::Spec { heads: spec.heads, scale: spec.scale, mask, relative };
-        let inputs = query_key_value.map(|x| attention::Rows { data: x.span(), stride: x.stride() });
+        let inputs =
+            query_key_value.map(|x| attention::Rows { data: x.span(), stride: x.stride() });
         let [query, _, _] = query_key_value;
         let mut out = self.arena.block(query.rows() * query.width());
         attention::attention(&self.pool, inputs, offsets, &spec, out.numbers());

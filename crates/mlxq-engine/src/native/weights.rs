@@ -55,8 +55,10 @@ impl Weights<NativeOps> for NativeWeights<'_> {
             return Ok(Linear::new(weight, Some(biases.concat())));
         }
         let parts = matrices.iter().zip(biases);
-        let part =
-            |(matrix, bias): (&Matrix, _)| Part { weight: self.pack(matrix, shape), bias: Some(bias) };
+        let part = |(matrix, bias): (&Matrix, _)| Part {
+            weight: self.pack(matrix, shape),
+            bias: Some(bias),
+        };
         Ok(Linear::beside(parts.map(part).collect()))
     }
 

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use super::machine::{LANES, Lanes, Machine};
 use super::output::Columns;
 use super::relative::{MORE, Spread, Terms};
 use super::softmax::softmax;
-use super::machine::{LANES, Lanes, Machine};
 use super::tile::{mix, multiply};
 use super::turn::{Block, turn, turn_rows};
 use super::{Mask, Rows, room};

@@ -7,11 +7,11 @@ use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-#[cfg(target_arch = "aarch64")]
-use crate::simd::Neon;
 
 /// Tokens of a vector, one in each lane.
 pub(super) const LANES: usize = 16;
@@ -140,7 +140,9 @@ impl Machine for Neon {
     fn load(self, lanes: &Lanes) -> [float32x4_t; 4] {
         let at = lanes.as_ptr();
         // SAFETY: as above, and four times four numbers are read from an array of sixteen.
-        unsafe { [vld1q_f32(at), vld1q_f32(at.add(4)), vld1q_f32(at.add(8)), vld1q_f32(at.add(12))] }
+        unsafe {
+            [vld1q_f32(at), vld1q_f32(at.add(4)), vld1q_f32(at.add(8)), vld1q_f32(at.add(12))]
+        }
     }
 
     #[inline(always)]

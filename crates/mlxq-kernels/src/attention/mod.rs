@@ -23,9 +23,9 @@ use crate::pool::Pool;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use head::{Head, Scratch};
+use machine::{LANES, Machine};
 use output::Output;
 use relative::Terms;
-use machine::{LANES, Machine};
 
 /// Most queries of one head and row that one job takes.
 const QUERIES: usize = 256;
@@ -133,13 +133,7 @@ pub struct Spec<'a> {
 /// # Panics
 /// When the lengths differ, or `heads` or the offsets do not divide them, or the buckets do not reach as
 /// far as the rows.
-pub fn attention(
-    pool: &Pool,
-    inputs: [Rows; 3],
-    offsets: &[usize],
-    spec: &Spec,
-    out: &mut [f32],
-) {
+pub fn attention(pool: &Pool, inputs: [Rows; 3], offsets: &[usize], spec: &Spec, out: &mut [f32]) {
     attention_on(Isa::current(), pool, inputs, offsets, spec, out);
 }
 
@@ -240,7 +234,12 @@ impl Call<'_> {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(machine) => {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512(call: &Call, machine: Avx512, pairs: Range<usize>, scratch: &mut Scratch) {
+                fn avx512(
+                    call: &Call,
+                    machine: Avx512,
+                    pairs: Range<usize>,
+                    scratch: &mut Scratch,
+                ) {
                     call.run_as(machine, pairs, scratch);
                 }
                 // SAFETY: an `Avx512` proves these features.

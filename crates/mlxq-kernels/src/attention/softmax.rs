@@ -31,14 +31,8 @@ pub(super) fn softmax<M: Machine>(machine: M, scores: &mut [Lanes]) -> Lanes {
 fn exp2<M: Machine>(machine: M, x: f32) -> f32 {
     // 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits.
     const NEAREST: f32 = 12_582_912.0;
-    const TERMS: [f32; 6] = [
-        1.339_900_3e-3,
-        9.618_439e-3,
-        5.550_332_2e-2,
-        2.402_264_8e-1,
-        6.931_472e-1,
-        1.0,
-    ];
+    const TERMS: [f32; 6] =
+        [1.339_900_3e-3, 9.618_439e-3, 5.550_332_2e-2, 2.402_264_8e-1, 6.931_472e-1, 1.0];
     // There the exponent's bits are 0, and so is the product with them.
     let x = if -127.0 > x { -127.0 } else { x };
     let shifted = x + NEAREST;

@@ -9,12 +9,7 @@ pub(super) type Block = [Lanes; LANES];
 /// `panel[i][r] = rows[r][i] * factor` for `count` rows, at most sixteen, and 0 for the others. The
 /// panel holds whole blocks, of which the part beyond the rows' `width` is 0 too.
 #[inline(always)]
-pub(super) fn turn_rows(
-    rows: Rows,
-    [count, width]: [usize; 2],
-    factor: f32,
-    panel: &mut [Lanes],
-) {
+pub(super) fn turn_rows(rows: Rows, [count, width]: [usize; 2], factor: f32, panel: &mut [Lanes]) {
     let mut block = [[0.0; LANES]; LANES];
     for (place, out) in panel.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
         let columns = place * LANES..width.min((place + 1) * LANES);

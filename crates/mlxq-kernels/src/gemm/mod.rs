@@ -19,7 +19,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 pub use epilogue::Epilogue;
-#[allow(unused)] pub(crate) use strided::{Matrix, product};
+#[allow(unused)]
+pub(crate) use strided::{Matrix, product};
 
 use crate::float::Float;
 use crate::pool::Pool;
