@@ -21,7 +21,7 @@ pub(super) const ROWS_PER_THREAD: usize = 64;
 #[derive(Debug)]
 pub struct NativeOps {
     pool: Arc<Pool>,
-    /// The threads of products of few rows.
+    /// The threads of products and attention with few tokens.
     short: Arc<Pool>,
     arena: Arena,
 }
@@ -39,8 +39,9 @@ impl NativeOps {
         Self { pool, short, arena: Arena::default() }
     }
 
-    /// The same, with products of fewer than [`ROWS_PER_THREAD`] rows on `threads` threads, which are
-    /// otherwise all: where those wait for each other longer than they save, fewer are faster.
+    /// The same, with products and attention of fewer than [`ROWS_PER_THREAD`] tokens on `threads`
+    /// threads, which are otherwise all: where those wait for each other longer than they save, fewer
+    /// are faster.
     #[must_use]
     pub fn with_short_threads(self, threads: usize) -> Self {
         let all = threads >= self.pool.threads();
@@ -51,6 +52,11 @@ impl NativeOps {
     /// The threads that all work is shared out to.
     pub(super) fn threads(&self) -> &Pool {
         &self.pool
+    }
+
+    /// The threads for a product or attention of `rows` tokens.
+    fn threads_for(&self, rows: usize) -> &Pool {
+        if rows < ROWS_PER_THREAD { &self.short } else { &self.pool }
     }
 
     /// The same numbers, end to end.
@@ -96,7 +102,7 @@ impl NativeOps {
         residual: Option<&Tensor>,
     ) -> Tensor {
         let (x, residual) = (self.dense(x), residual.map(|residual| self.dense(residual)));
-        let pool = if x.rows() < ROWS_PER_THREAD { &self.short } else { &self.pool };
+        let pool = self.threads_for(x.rows());
         let out: Block = self.arena.block(x.rows() * layer.output());
         let residual = residual.as_ref().map(Tensor::span);
         let behind = Behind { activation: kernel(function), residual };
@@ -217,7 +223,7 @@ impl Ops for NativeOps {
             query_key_value.map(|x| attention::Rows { data: x.span(), stride: x.stride() });
         let [query, _, _] = query_key_value;
         let mut out = self.arena.block(query.rows() * query.width());
-        attention::attention(&self.pool, inputs, offsets, &spec, out.numbers());
+        attention::attention(self.threads_for(query.rows()), inputs, offsets, &spec, out.numbers());
         out.tensor(query.width())
     }
 
