@@ -50,7 +50,11 @@ fn options(activations: &str, threads: &str) -> Result<NativeOptions> {
     if !["default", "32", "16", "8"].contains(&activations) {
         return Err(format!("activations of {activations} bits: default, 32, 16 or 8").into());
     }
-    Ok(NativeOptions { threads: threads.parse()? })
+    let activations = match activations {
+        "default" => Activations::default(),
+        bits => bits.parse()?,
+    };
+    Ok(NativeOptions { threads: threads.parse()?, activations })
 }
 
 fn obey(engine: &mut NativeEngine, work: &Work, line: &str) -> Result<Value> {

@@ -25,6 +25,9 @@ pub struct Subject {
 /// Opens the engine with so many threads.
 pub type Open<'a> = dyn FnMut(usize) -> Result<Box<dyn Engine>, EngineError> + 'a;
 
+/// Tokens of a batch that is long enough to be divided among threads.
+const MANY_TOKENS: usize = 1000;
+
 /// A rule: an error is how it is broken.
 type Rule = fn(&mut Open, &Subject, &Output) -> Result<(), String>;
 
@@ -190,10 +193,20 @@ fn company(open: &mut Open, subject: &Subject, expected: &Output) -> Result<(), 
 }
 
 fn threads(open: &mut Open, subject: &Subject, expected: &Output) -> Result<(), String> {
-    for threads in [2, 3, 8] {
+    let count = subject.rows.rows();
+    let rounds = MANY_TOKENS.div_ceil(subject.rows.tokens());
+    // Every round begins with another row, so that each stands at many places.
+    let many = (0..rounds).flat_map(|round| (0..count).map(move |row| (round + row) % count));
+    let many: Vec<usize> = many.collect();
+    let (batch, expected_of_many) =
+        (pick(&subject.rows, many.iter().copied()), picked(expected, &many));
+    for threads in [1, 2, 3, 7] {
         let mut engine = opened(open, threads)?;
-        let verdict = subject.same(&predict(engine.as_mut(), &subject.rows)?, expected);
-        verdict.map_err(|how| format!("with {threads} threads: {how}"))?;
+        for (rows, expected) in [(&subject.rows, expected), (&batch, &expected_of_many)] {
+            let verdict = subject.same(&predict(engine.as_mut(), rows)?, expected);
+            let place = || format!("{} rows with {threads} threads", rows.rows());
+            verdict.map_err(|how| format!("{}: {how}", place()))?;
+        }
     }
     Ok(())
 }

@@ -84,7 +84,9 @@ fn numbers_are_those_of_transformers() {
 fn hidden_states_are_what_the_mean_is_taken_of() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/families/xlm-roberta");
     let expected = Expected::read(&folder);
-    let mut engine = NativeEngine::open(&folder, NativeOptions { threads: 2 }).expect("good");
+    let mut engine =
+        NativeEngine::open(&folder, NativeOptions { threads: 2, ..NativeOptions::default() })
+            .expect("good");
     let batch = expected.batch();
     let hidden = engine.hidden(&batch).expect("good rows");
     assert_eq!(hidden.rows, batch.tokens());

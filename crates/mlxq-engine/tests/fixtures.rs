@@ -117,7 +117,7 @@ fn every_pooling_is_that_of_sentence_transformers() {
     };
     let tokens: Vec<f32> =
         values["tokens"].as_array().expect("rows").iter().flat_map(numbers).collect();
-    let tensor = Tensor { width: 4, data: tokens };
+    let tensor = Tensor::new(4, tokens);
     for (name, mode) in [
         ("cls", Pooling::Cls),
         ("max", Pooling::Max),
@@ -126,7 +126,7 @@ fn every_pooling_is_that_of_sentence_transformers() {
         ("weightedmean", Pooling::WeightedMean),
         ("lasttoken", Pooling::LastToken),
     ] {
-        let ours = NativeOps::new(1).pool(&tensor, &[0, tensor.data.len() / 4], &[mode]).data;
+        let ours = NativeOps::new(1).pool(&tensor, &[0, tensor.rows()], &[mode]).to_vec();
         let theirs = numbers(&values["pooled"][name]);
         assert_eq!(ours.len(), theirs.len());
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -23,7 +23,7 @@ pub(crate) struct LayerShape {
 /// Self-attention, then feed-forward.
 pub(crate) struct Layer<O: Ops> {
     pub(crate) attention: Attention<O>,
-    feed_forward: FeedForward<O>,
+    pub(crate) feed_forward: FeedForward<O>,
 }
 
 impl<O: Ops> Layer<O> {
@@ -50,23 +50,107 @@ impl<O: Ops> Layer<O> {
         offsets: &[usize],
         relative: Option<&Relative<O::Tensor>>,
     ) -> O::Tensor {
-        let attended = self.attention.forward(ops, x, offsets, relative);
-        self.feed_forward.forward(ops, attended)
+        let attended = self.attention.forward(ops, &x, offsets, relative);
+        drop(x);
+        self.feed_forward.forward(ops, &attended)
+    }
+}
+
+/// The layers that make queries, keys and values; those that read the same input are one.
+pub(crate) enum Projections<O: Ops> {
+    /// All of one input.
+    Together(O::Linear),
+    /// Queries and keys of one input, values of another; or queries and keys are wanted alone.
+    QueryKey { query_key: O::Linear, value: O::Linear },
+    /// Queries of one input, keys and values of another.
+    KeyValue { query: O::Linear, key_value: O::Linear },
+}
+
+impl<O: Ops> Projections<O> {
+    /// Loads the modules `[query, key, value]`, all of them `width` wide, for one input.
+    ///
+    /// # Errors
+    /// When one is missing or of another shape.
+    pub(crate) fn load_together(
+        scope: &Scope<O>,
+        names: [&str; 3],
+        width: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::Together(scope.stacked(&names, [width, width])?))
+    }
+
+    /// The same, for queries and keys of one input `width` wide and values of one `value_input` wide.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn load_query_key(
+        scope: &Scope<O>,
+        [query, key, value]: [&str; 3],
+        width: usize,
+        value_input: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::QueryKey {
+            query_key: scope.stacked(&[query, key], [width, width])?,
+            value: scope.linear(value, [width, value_input])?,
+        })
+    }
+
+    /// The same, for queries of one input, keys and values of another.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn load_key_value(
+        scope: &Scope<O>,
+        [query, key, value]: [&str; 3],
+        width: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::KeyValue {
+            query: scope.linear(query, [width, width])?,
+            key_value: scope.stacked(&[key, value], [width, width])?,
+        })
+    }
+
+    /// Queries and keys alone.
+    pub(crate) fn query_key(&self, ops: &O, x: &O::Tensor) -> [O::Tensor; 2] {
+        match self {
+            Self::QueryKey { query_key, .. } => {
+                ops.split(ops.linear(x, query_key, Activation::Identity))
+            }
+            _ => {
+                let [query, key, _] = self.forward(ops, [x, x]);
+                [query, key]
+            }
+        }
+    }
+
+    /// Queries, keys and values, for the inputs of the first and of the last, which may be one.
+    pub(crate) fn forward(&self, ops: &O, [first, last]: [&O::Tensor; 2]) -> [O::Tensor; 3] {
+        let project = |x, layer| ops.linear(x, layer, Activation::Identity);
+        match self {
+            Self::Together(layer) => ops.split(project(first, layer)),
+            Self::QueryKey { query_key, value } => {
+                let [query, key] = ops.split(project(first, query_key));
+                [query, key, project(last, value)]
+            }
+            Self::KeyValue { query, key_value } => {
+                let [key, value] = ops.split(project(last, key_value));
+                [project(first, query), key, value]
+            }
+        }
     }
 }
 
 /// `norm(x + output(attention(query x, key y, value y)))`, where `y` is `x` in self-attention.
 pub(crate) struct Attention<O: Ops> {
-    pub(crate) query: O::Linear,
-    pub(crate) key: O::Linear,
-    value: O::Linear,
+    pub(crate) projections: Projections<O>,
     output: O::Linear,
     norm: O::Norm,
     spec: AttentionSpec,
 }
 
 impl<O: Ops> Attention<O> {
-    /// Loads the modules `[query, key, value, output, norm]`, all of the layer's width.
+    /// Loads the modules `[query, key, value, output, norm]` of self-attention, all of the layer's
+    /// width.
     ///
     /// # Errors
     /// When one is missing or of another shape.
@@ -75,14 +159,24 @@ impl<O: Ops> Attention<O> {
         [query, key, value, output, norm]: [&str; 5],
         shape: &LayerShape,
     ) -> Result<Self, ModelError> {
-        let width = shape.width;
-        let square = |name| scope.linear(name, [width, width]);
+        let projections = Projections::load_together(scope, [query, key, value], shape.width)?;
+        Self::behind(projections, scope, [output, norm], shape)
+    }
+
+    /// Loads the modules `[output, norm]` behind projections.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn behind(
+        projections: Projections<O>,
+        scope: &Scope<O>,
+        [output, norm]: [&str; 2],
+        shape: &LayerShape,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
-            query: square(query)?,
-            key: square(key)?,
-            value: square(value)?,
-            output: square(output)?,
-            norm: scope.norm(norm, width, shape.norm)?,
+            projections,
+            output: scope.linear(output, [shape.width, shape.width])?,
+            norm: scope.norm(norm, shape.width, shape.norm)?,
             spec: shape.attention,
         })
     }
@@ -91,38 +185,36 @@ impl<O: Ops> Attention<O> {
     pub(crate) fn forward(
         &self,
         ops: &O,
-        x: O::Tensor,
+        x: &O::Tensor,
         offsets: &[usize],
         relative: Option<&Relative<O::Tensor>>,
     ) -> O::Tensor {
-        let attended = self.attend(ops, [&x, &x], offsets, relative);
-        ops.norm(&ops.add(attended, &x), &self.norm)
+        self.attend(ops, [x, x], offsets, relative)
     }
 
     /// Attention of `x` to `other`, whose rows are as long.
     pub(crate) fn forward_to(
         &self,
         ops: &O,
-        x: O::Tensor,
+        x: &O::Tensor,
         other: &O::Tensor,
         offsets: &[usize],
     ) -> O::Tensor {
-        let attended = self.attend(ops, [&x, other], offsets, None);
-        ops.norm(&ops.add(attended, &x), &self.norm)
+        self.attend(ops, [x, other], offsets, None)
     }
 
     fn attend(
         &self,
         ops: &O,
-        [x, other]: [&O::Tensor; 2],
+        inputs: [&O::Tensor; 2],
         offsets: &[usize],
         relative: Option<&Relative<O::Tensor>>,
     ) -> O::Tensor {
-        let query = ops.linear(x, &self.query, Activation::Identity);
-        let key = ops.linear(other, &self.key, Activation::Identity);
-        let value = ops.linear(other, &self.value, Activation::Identity);
-        let attended = ops.attention([&query, &key, &value], offsets, &self.spec, relative);
-        ops.linear(&attended, &self.output, Activation::Identity)
+        let projected = self.projections.forward(ops, inputs);
+        let attended = ops.attention(projected.each_ref(), offsets, &self.spec, relative);
+        drop(projected);
+        let sum = ops.linear_add(&attended, &self.output, Activation::Identity, inputs[0]);
+        ops.norm(&sum, &self.norm)
     }
 }
 
@@ -152,10 +244,9 @@ impl<O: Ops> FeedForward<O> {
         })
     }
 
-    pub(crate) fn forward(&self, ops: &O, x: O::Tensor) -> O::Tensor {
-        let inner = ops.linear(&x, &self.inner, self.activation);
-        let output = ops.linear(&inner, &self.output, Activation::Identity);
-        ops.norm(&ops.add(output, &x), &self.norm)
+    pub(crate) fn forward(&self, ops: &O, x: &O::Tensor) -> O::Tensor {
+        let inner = ops.linear(x, &self.inner, self.activation);
+        ops.norm(&ops.linear_add(&inner, &self.output, Activation::Identity, x), &self.norm)
     }
 }
 

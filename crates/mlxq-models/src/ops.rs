@@ -35,8 +35,9 @@ pub enum NormKind {
 
 /// The operations of one engine.
 pub trait Ops: Send + Sync {
-    /// Activations, `[tokens, width]` or `[rows, width]`.
-    type Tensor;
+    /// Activations, `[tokens, width]` or `[rows, width]`. A clone is another handle to the same numbers;
+    /// an operation that takes its tensor whole may change it in place where there is no other handle.
+    type Tensor: Clone + Send + Sync;
     /// A linear layer's parameters.
     type Linear: Send + Sync;
     /// A table's rows.
@@ -46,6 +47,9 @@ pub trait Ops: Send + Sync {
 
     /// The rows `ids` of a table: `[ids.len(), width]`. The ids lie inside the table.
     fn embed(&self, table: &Self::Embedding, ids: &[u32]) -> Self::Tensor;
+
+    /// `x` and the rows `ids` of a table, added: a row for each vector. The ids lie inside the table.
+    fn embed_add(&self, x: Self::Tensor, table: &Self::Embedding, ids: &[u32]) -> Self::Tensor;
 
     /// `x + y`, of equal shapes.
     fn add(&self, x: Self::Tensor, y: &Self::Tensor) -> Self::Tensor;
@@ -59,6 +63,15 @@ pub trait Ops: Send + Sync {
         x: &Self::Tensor,
         layer: &Self::Linear,
         activation: Activation,
+    ) -> Self::Tensor;
+
+    /// `activation(x weight^T + bias) + residual`: `[tokens, out]`, as the residual is.
+    fn linear_add(
+        &self,
+        x: &Self::Tensor,
+        layer: &Self::Linear,
+        activation: Activation,
+        residual: &Self::Tensor,
     ) -> Self::Tensor;
 
     /// `activation(a) * b` for the halves `a` and `b` of every token's vector: `[tokens, width / 2]`
@@ -86,7 +99,8 @@ pub trait Ops: Send + Sync {
     /// `i + head_size / 2`.
     fn rotate(&self, x: Self::Tensor, angles: &Self::Tensor) -> Self::Tensor;
 
-    /// The vectors cut into `N` equal parts, each `[tokens, width / N]`.
+    /// The vectors cut into `N` equal parts, each `[tokens, width / N]`: views, no copies, such as
+    /// [`Self::attention`] and [`Self::rotate`] take.
     fn split<const N: usize>(&self, x: Self::Tensor) -> [Self::Tensor; N];
 
     /// Beside each other the vectors of the tokens so many places further in the row, 0 where the row
@@ -116,6 +130,14 @@ pub trait Weights<O: Ops> {
     /// # Errors
     /// When it is missing or of another shape.
     fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<O::Linear, ModelError>;
+
+    /// The layers `path.weight [out, in]` with `path.bias [out]` of all `paths` as one: their weights
+    /// and biases below each other, `[paths.len() * out, in]`, so that its results are theirs side by
+    /// side. [`Ops::split`] takes them apart.
+    ///
+    /// # Errors
+    /// When one is missing or of another shape.
+    fn stacked(&self, paths: &[String], shape: [usize; 2]) -> Result<O::Linear, ModelError>;
 
     /// The convolution `path.weight [out, in / groups, kernel]` with `path.bias [out]` as a layer over
     /// neighbours: its inputs are the vectors of the tokens under the kernel, from the first on,
@@ -181,6 +203,15 @@ impl<'a, O: Ops> Scope<'a, O> {
         bias: bool,
     ) -> Result<O::Linear, ModelError> {
         self.weights.linear(&self.join(name), shape, bias)
+    }
+
+    /// See [`Weights::stacked`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stacked(&self, names: &[&str], shape: [usize; 2]) -> Result<O::Linear, ModelError> {
+        let paths: Vec<String> = names.iter().map(|name| self.join(name)).collect();
+        self.weights.stacked(&paths, shape)
     }
 
     /// See [`Weights::convolution`].

@@ -217,11 +217,11 @@ impl<O: Ops> SentenceModules<O> {
 
 impl<O: Ops> Dense<O> {
     fn forward(&self, ops: &O, x: O::Tensor) -> O::Tensor {
-        let out = ops.linear(&x, &self.linear, self.activation);
+        let onto = |residual| ops.linear_add(&x, &self.linear, self.activation, residual);
         match &self.projection {
-            Some(layer) => ops.add(out, &ops.linear(&x, layer, Activation::Identity)),
-            None if self.use_residual => ops.add(out, &x),
-            None => out,
+            Some(layer) => onto(&ops.linear(&x, layer, Activation::Identity)),
+            None if self.use_residual => onto(&x),
+            None => ops.linear(&x, &self.linear, self.activation),
         }
     }
 }

@@ -68,6 +68,10 @@ impl Weights<Widths> for Shapes<'_> {
         Ok(shape[0])
     }
 
+    fn stacked(&self, paths: &[String], shape: [usize; 2]) -> Result<usize, ModelError> {
+        paths.iter().map(|path| self.linear(path, shape, true)).sum()
+    }
+
     fn convolution(&self, path: &str, shape: [usize; 3], _: usize) -> Result<usize, ModelError> {
         self.expect(path, "weight", &shape)?;
         self.expect(path, "bias", &shape[..1])?;
@@ -96,6 +100,10 @@ impl Ops for Widths {
         *table
     }
 
+    fn embed_add(&self, x: usize, _: &usize, _: &[u32]) -> usize {
+        x
+    }
+
     fn add(&self, x: usize, _: &usize) -> usize {
         x
     }
@@ -105,6 +113,10 @@ impl Ops for Widths {
     }
 
     fn linear(&self, _: &usize, layer: &usize, _: Activation) -> usize {
+        *layer
+    }
+
+    fn linear_add(&self, _: &usize, layer: &usize, _: Activation, _: &usize) -> usize {
         *layer
     }
 

@@ -26,11 +26,13 @@ impl<'a> Tokens<'a> {
     /// The ids of each row shifted to the right by one place, `first` in front: what an
     /// encoder-decoder's decoder reads, `shift_tokens_right` of transformers' `modeling_bart.py`.
     pub fn shifted_right(&self, first: u32) -> Vec<u32> {
-        let shifted = |row: &'a [u32]| {
+        let mut shifted = Vec::with_capacity(self.ids.len());
+        for row in self.rows() {
             let kept = &row[..row.len().saturating_sub(1)];
-            std::iter::once(first).take(row.len()).chain(kept.iter().copied())
-        };
-        self.rows().flat_map(shifted).collect()
+            shifted.extend(std::iter::once(first).take(row.len()));
+            shifted.extend_from_slice(kept);
+        }
+        shifted
     }
 
     /// For each row the place in the batch of its last token `id`, or of its last token where it has
@@ -57,23 +59,23 @@ pub enum Positions {
 impl Positions {
     /// The position of every token, `[tokens]`.
     pub fn of(self, tokens: &Tokens) -> Vec<u32> {
-        let place = |row: &[u32]| -> Vec<u32> {
+        let mut places = Vec::with_capacity(tokens.ids.len());
+        for row in tokens.rows() {
             match self {
-                Self::From(first) => (first..).take(row.len()).collect(),
+                Self::From(first) => places.extend((first..).take(row.len())),
                 Self::AfterPadding(padding) => {
                     let mut last = padding;
-                    let next = |id: &u32| {
+                    places.extend(row.iter().map(|id| {
                         if *id == padding {
                             return padding;
                         }
                         last += 1;
                         last
-                    };
-                    row.iter().map(next).collect()
+                    }));
                 }
             }
-        };
-        tokens.rows().flat_map(place).collect()
+        }
+        places
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 use mlxq_checkpoint::{Checkpoint, Purpose};
 use mlxq_kernels::gemm::Activations;
@@ -9,8 +10,10 @@ use mlxq_models::sentence::SentenceModules;
 use mlxq_models::{Config, Encoder, Scope, Tokens, labels};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::ops::{NativeOps, Tensor};
+use super::ops::{NativeOps, ROWS_PER_THREAD};
+use super::parts::parts;
 use super::sentence::SentenceFolder;
+use super::tensor::Tensor;
 use super::weights::NativeWeights;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
 
@@ -33,8 +36,8 @@ impl Default for NativeOptions {
 /// A model on the CPU: the original checkpoint in f32, or a converted folder, with the results that its
 /// weights restored to f32 would have.
 pub struct NativeEngine {
-    pool: ThreadPool,
-    ops: NativeOps,
+    /// One for each thread, with memory of its own, all on the same pool.
+    ops: Vec<NativeOps>,
     model: Box<dyn Encoder<NativeOps>>,
     /// What follows the encoder; `None` for a classification head.
     sentence: Option<SentenceModules<NativeOps>>,
@@ -77,9 +80,7 @@ impl NativeEngine {
             quantized: AtomicBool::new(false),
         };
         let count = labels.as_ref().map(Vec::len);
-        let pool = pool(options.threads)?;
-        // Weights are packed by the threads that will multiply them.
-        let model = pool.install(|| {
+        let model = pool(options.threads)?.install(|| {
             let scope = Scope::root(&weights);
             mlxq_models::build(checkpoint.model_type(), config, count, &scope)
         })?;
@@ -87,9 +88,10 @@ impl NativeEngine {
             Purpose::Embedding => Some(SentenceFolder::open(dir)?),
             Purpose::SequenceClassification => None,
         };
+        let ops = NativeOps::new(options.threads);
+        let others = (1..options.threads).map(|_| ops.another()).collect::<Vec<_>>();
         Ok(Self {
-            pool,
-            ops: NativeOps::new(options.threads),
+            ops: std::iter::once(ops).chain(others).collect(),
             model,
             info: info(
                 NativeOptions { activations: weights.activations(), ..options },
@@ -114,25 +116,51 @@ impl NativeEngine {
         if batch.rows() == 0 {
             return Ok(Output::default());
         }
-        let hidden = self.forward(batch, |_, hidden, _| hidden)?;
-        Ok(Output { rows: batch.tokens(), cols: hidden.width, data: hidden.data })
+        self.run(batch, |ops, tokens| Some(self.model.hidden(ops, tokens)))
     }
 
-    /// What `last` makes of the last hidden state of `batch`, which has rows.
-    fn forward<T: Send>(
+    /// What `forward` makes of `batch`, which has rows. With work for every thread each computes rows of
+    /// its own from the first operation to the last; with less, the operations themselves are shared out.
+    /// A row gets the same bits either way.
+    fn run(
         &self,
         batch: &Batch,
-        last: impl FnOnce(&Self, Tensor, &Tokens) -> T + Send,
-    ) -> Result<T, EngineError> {
+        forward: impl Fn(&NativeOps, &Tokens) -> Option<Tensor> + Sync,
+    ) -> Result<Output, EngineError> {
         for row in 0..batch.rows() {
             self.limits.check(batch, row)?;
         }
         // A model without segments may still add a table of one row.
         let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
         let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
-        let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
-        Ok(self.pool.install(|| last(self, self.model.hidden(&self.ops, &tokens), &tokens)))
+        let parts = parts(&batch.offsets, self.ops.len(), ROWS_PER_THREAD);
+        let results: Vec<Mutex<Option<Tensor>>> = parts.iter().map(|_| Mutex::new(None)).collect();
+        self.ops[0].threads().run(parts.len(), |place| {
+            let offsets = &batch.offsets[parts[place].start..=parts[place].end];
+            let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+            let own: Vec<usize> = offsets.iter().map(|offset| offset - first).collect();
+            let (ids, type_ids) = (&batch.ids[first..last], &type_ids[first..last]);
+            let result = forward(&self.ops[place], &Tokens { ids, type_ids, offsets: &own });
+            *results[place].lock().unwrap_or_else(PoisonError::into_inner) = result;
+        });
+        let results = results.into_iter().map(|result| {
+            let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+            result.ok_or_else(|| EngineError::Missing {
+                engine: "native".to_owned(),
+                reason: "the model was built without a head".to_owned(),
+            })
+        });
+        Ok(joined(&results.collect::<Result<Vec<Tensor>, _>>()?))
     }
+}
+
+/// The vectors of all parts, of which there is one at least.
+fn joined(parts: &[Tensor]) -> Output {
+    let (rows, cols) = (parts.iter().map(Tensor::rows).sum(), parts[0].width());
+    let mut data = Vec::with_capacity(rows * cols);
+    let vectors = parts.iter().flat_map(|part| (0..part.rows()).map(|row| part.row(row)));
+    vectors.for_each(|vector| data.extend_from_slice(vector));
+    Output { rows, cols, data }
 }
 
 impl Engine for NativeEngine {
@@ -144,15 +172,13 @@ impl Engine for NativeEngine {
         if batch.rows() == 0 {
             return Ok(Output::default());
         }
-        let result = self.forward(batch, |engine, hidden, tokens| match &engine.sentence {
-            Some(modules) => Some(modules.forward(&engine.ops, &hidden, tokens.offsets)),
-            None => engine.model.logits(&engine.ops, &hidden, tokens),
-        })?;
-        let result = result.ok_or_else(|| EngineError::Missing {
-            engine: "native".to_owned(),
-            reason: "the model was built without a head".to_owned(),
-        })?;
-        Ok(Output { rows: batch.rows(), cols: result.width, data: result.data })
+        self.run(batch, |ops, tokens| {
+            let hidden = self.model.hidden(ops, tokens);
+            match &self.sentence {
+                Some(modules) => Some(modules.forward(ops, &hidden, tokens.offsets)),
+                None => self.model.logits(ops, &hidden, tokens),
+            }
+        })
     }
 }
 
@@ -184,7 +210,7 @@ impl Limits {
     }
 }
 
-/// A pool of exactly `threads` threads: never more than asked for.
+/// A pool of exactly `threads` threads, on which weights are packed.
 fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
     ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| {
         EngineError::Missing { engine: "native".to_owned(), reason: error.to_string() }

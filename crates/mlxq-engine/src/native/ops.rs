@@ -1,51 +1,113 @@
 //! The coarse operations over the CPU kernels.
 
-use mlxq_kernels::gemm::{Epilogue, PackedMatrix};
+use std::sync::Arc;
+
 use mlxq_kernels::pool::Pool;
 use mlxq_kernels::{activation, attention, elementwise, norm, rotary};
 use mlxq_models::{Activation, AttentionSpec, Mask, NormKind, Ops, Pooling, Relative};
 
+use super::linear::{Behind, Linear};
+use super::pooling::pool_row;
+use super::share;
 use super::table::Table;
+use super::tensor::{Arena, Block, Tensor};
 
-/// The native engine's operations: f32 activations on the CPU.
+/// Tokens that a thread is given at least, where rows are shared out: from about so many rows on a product
+/// runs near its full speed, because every block of weights is fetched and decoded once for all of them
+/// (64 rows at 0.9 of the speed of 512 in docs/performance.md).
+pub(super) const ROWS_PER_THREAD: usize = 64;
+
+/// The native engine's operations: f32 activations on the CPU, in memory of their own.
 #[derive(Debug)]
 pub struct NativeOps {
-    pool: Pool,
+    pool: Arc<Pool>,
+    /// The threads of products and attention with few tokens.
+    short: Arc<Pool>,
+    arena: Arena,
 }
 
 impl NativeOps {
     /// Operations on a pool of `threads` threads.
     pub fn new(threads: usize) -> Self {
-        Self { pool: Pool::new(threads) }
-    }
-}
-
-/// Row-major activations, `[rows, width]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    /// Length of each row.
-    pub width: usize,
-    /// The elements.
-    pub data: Vec<f32>,
-}
-
-impl Tensor {
-    /// All elements.
-    fn numbers(&self) -> &[f32] {
-        &self.data
+        let pool = Arc::new(Pool::new(threads));
+        Self { short: Arc::clone(&pool), pool, arena: Arena::default() }
     }
 
-    /// The vector of row `row`.
-    fn row(&self, row: usize) -> &[f32] {
-        &self.data[row * self.width..(row + 1) * self.width]
+    /// Operations on the same threads, with memory of their own.
+    pub(super) fn another(&self) -> Self {
+        let [pool, short] = [&self.pool, &self.short].map(Arc::clone);
+        Self { pool, short, arena: Arena::default() }
     }
-}
 
-/// A linear layer: a packed matrix and its bias.
-#[derive(Debug)]
-pub struct Linear {
-    pub(super) weight: PackedMatrix,
-    pub(super) bias: Option<Vec<f32>>,
+    /// The same, with products and attention of fewer than [`ROWS_PER_THREAD`] tokens on `threads`
+    /// threads, which are otherwise all: where those wait for each other longer than they save, fewer
+    /// are faster.
+    #[must_use]
+    pub fn with_short_threads(self, threads: usize) -> Self {
+        let all = threads >= self.pool.threads();
+        let short = if all { Arc::clone(&self.pool) } else { Arc::new(Pool::new(threads)) };
+        Self { short, ..self }
+    }
+
+    /// The threads that all work is shared out to.
+    pub(super) fn threads(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The threads for a product or attention of `rows` tokens.
+    fn threads_for(&self, rows: usize) -> &Pool {
+        if rows < ROWS_PER_THREAD { &self.short } else { &self.pool }
+    }
+
+    /// The same numbers, end to end.
+    fn dense(&self, x: &Tensor) -> Tensor {
+        if x.is_dense() {
+            return x.clone();
+        }
+        self.fill(x.rows(), x.width(), |row, out| out.copy_from_slice(x.row(row)))
+    }
+
+    /// Vectors of `width` that `fill(row, vector)` writes.
+    fn fill(&self, rows: usize, width: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Tensor {
+        let mut block = self.arena.block(rows * width);
+        share::rows(&self.pool, block.numbers(), width, |first, part| {
+            for (row, out) in part.chunks_exact_mut(width).enumerate() {
+                fill(first + row, out);
+            }
+        });
+        block.tensor(width)
+    }
+
+    /// `x` as `change(first, part)` makes it, which is called with parts of whole vectors from `first`
+    /// on: in place where nobody else sees the numbers.
+    fn change(&self, x: Tensor, change: impl Fn(usize, &mut [f32]) + Sync) -> Tensor {
+        let width = x.width();
+        match x.alone() {
+            Ok(mut block) => {
+                share::rows(&self.pool, block.numbers(), width, change);
+                block.tensor(width)
+            }
+            Err(x) => self.fill(x.rows(), width, |row, out| {
+                out.copy_from_slice(x.row(row));
+                change(row, out);
+            }),
+        }
+    }
+
+    fn product(
+        &self,
+        x: &Tensor,
+        layer: &Linear,
+        function: Activation,
+        residual: Option<&Tensor>,
+    ) -> Tensor {
+        let (x, residual) = (self.dense(x), residual.map(|residual| self.dense(residual)));
+        let pool = self.threads_for(x.rows());
+        let out: Block = self.arena.block(x.rows() * layer.output());
+        let residual = residual.as_ref().map(Tensor::span);
+        let behind = Behind { activation: kernel(function), residual };
+        layer.multiply((pool, &self.arena), x.span(), out, behind).tensor(layer.output())
+    }
 }
 
 /// A normalization's parameters.
@@ -57,6 +119,19 @@ pub struct Norm {
     pub(super) bias: Vec<f32>,
 }
 
+impl Norm {
+    /// The normalization of the vectors `x` into `out`.
+    fn apply(&self, x: &[f32], out: &mut [f32]) {
+        let Self { kind, weight, bias } = self;
+        match *kind {
+            NormKind::LayerNorm(epsilon) | NormKind::LayerNormWithoutBias(epsilon) => {
+                norm::layer_norm(x, out, weight, bias, epsilon);
+            }
+            NormKind::ScaleAndShift => elementwise::scale_and_shift(x, out, weight, bias),
+        }
+    }
+}
+
 impl Ops for NativeOps {
     type Tensor = Tensor;
     type Linear = Linear;
@@ -64,56 +139,62 @@ impl Ops for NativeOps {
     type Norm = Norm;
 
     fn embed(&self, table: &Table, ids: &[u32]) -> Tensor {
-        let mut data = vec![0.0; ids.len() * table.width()];
-        for (row, id) in data.chunks_exact_mut(table.width()).zip(ids) {
-            table.read(*id as usize, row);
-        }
-        Tensor { width: table.width(), data }
+        self.fill(ids.len(), table.width(), |row, out| table.read(ids[row] as usize, out))
     }
 
-    fn add(&self, mut x: Tensor, y: &Tensor) -> Tensor {
-        elementwise::add(&mut x.data, &y.data);
-        x
+    fn embed_add(&self, x: Tensor, table: &Table, ids: &[u32]) -> Tensor {
+        let width = table.width();
+        self.change(x, |first, part| {
+            let mut row = self.arena.block(width);
+            for (out, id) in part.chunks_exact_mut(width).zip(&ids[first..]) {
+                table.read(*id as usize, row.numbers());
+                elementwise::add(out, row.numbers());
+            }
+        })
     }
 
-    fn scale(&self, mut x: Tensor, factor: f32) -> Tensor {
-        elementwise::scale(&mut x.data, factor);
-        x
+    fn add(&self, x: Tensor, y: &Tensor) -> Tensor {
+        let (width, y) = (x.width(), self.dense(y));
+        self.change(x, |first, part| elementwise::add(part, &y.span()[first * width..]))
+    }
+
+    fn scale(&self, x: Tensor, factor: f32) -> Tensor {
+        self.change(x, |_, part| elementwise::scale(part, factor))
     }
 
     fn linear(&self, x: &Tensor, layer: &Linear, function: Activation) -> Tensor {
-        let width = layer.weight.output();
-        let mut data = vec![0.0; x.data.len() / x.width * width];
-        let epilogue =
-            Epilogue { bias: layer.bias.as_deref(), activation: kernel(function), residual: None };
-        layer.weight.multiply(&self.pool, &x.data, &mut data, &epilogue);
-        Tensor { width, data }
+        self.product(x, layer, function, None)
+    }
+
+    fn linear_add(
+        &self,
+        x: &Tensor,
+        layer: &Linear,
+        function: Activation,
+        residual: &Tensor,
+    ) -> Tensor {
+        self.product(x, layer, function, Some(residual))
     }
 
     fn gated(&self, x: &Tensor, function: Activation) -> Tensor {
-        let width = x.width / 2;
-        let mut data = Vec::with_capacity(x.data.len() / 2);
-        x.data.chunks_exact(x.width).for_each(|row| data.extend_from_slice(&row[..width]));
-        if let Some(kernel) = kernel(function) {
-            kernel(&mut data);
-        }
-        for (out, row) in data.chunks_exact_mut(width).zip(x.data.chunks_exact(x.width)) {
-            elementwise::multiply(out, &row[width..]);
-        }
-        Tensor { width, data }
+        let (width, kernel) = (x.width() / 2, kernel(function));
+        self.fill(x.rows(), width, |row, out| {
+            let (gate, factor) = x.row(row).split_at(width);
+            out.copy_from_slice(gate);
+            if let Some(kernel) = kernel {
+                kernel(out);
+            }
+            elementwise::multiply(out, factor);
+        })
     }
 
     fn norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
-        let mut data = vec![0.0; x.data.len()];
-        match norm.kind {
-            NormKind::LayerNorm(epsilon) | NormKind::LayerNormWithoutBias(epsilon) => {
-                norm::layer_norm(&x.data, &mut data, &norm.weight, &norm.bias, epsilon);
-            }
-            NormKind::ScaleAndShift => {
-                elementwise::scale_and_shift(&x.data, &mut data, &norm.weight, &norm.bias);
-            }
-        }
-        Tensor { width: x.width, data }
+        let (width, x) = (x.width(), self.dense(x));
+        let mut block = self.arena.block(x.rows() * width);
+        share::rows(&self.pool, block.numbers(), width, |first, out| {
+            norm.apply(&x.span()[first * width..][..out.len()], out);
+        });
+        block.tensor(width)
     }
 
     fn attention(
@@ -123,80 +204,80 @@ impl Ops for NativeOps {
         spec: &AttentionSpec,
         relative: Option<&Relative<Tensor>>,
     ) -> Tensor {
-        let width = query_key_value[0].width;
-        let inputs = query_key_value.map(|x| attention::Rows { data: &x.data, stride: width });
-        let spec = attention::Spec {
-            heads: spec.heads,
-            scale: spec.scale,
-            mask: match spec.mask {
-                Mask::Full => attention::Mask::Full,
-                Mask::Causal => attention::Mask::Causal,
-                Mask::Window(far) => attention::Mask::Window(far),
-            },
-            relative: relative.map(|relative| attention::Relative {
-                buckets: &relative.buckets.rows,
-                bias: relative.bias.map(Tensor::numbers),
-                key: relative.key.map(Tensor::numbers),
-                query: relative.query.map(Tensor::numbers),
-            }),
+        let tables = relative.map(|relative| {
+            let dense = |table: Option<&Tensor>| table.map(|table| self.dense(table));
+            [dense(relative.bias), dense(relative.key), dense(relative.query)]
+        });
+        let relative = relative.zip(tables.as_ref()).map(|(relative, tables)| {
+            let [bias, key, query] =
+                tables.each_ref().map(|table| table.as_ref().map(Tensor::span));
+            attention::Relative { buckets: &relative.buckets.rows, bias, key, query }
+        });
+        let mask = match spec.mask {
+            Mask::Full => attention::Mask::Full,
+            Mask::Causal => attention::Mask::Causal,
+            Mask::Window(far) => attention::Mask::Window(far),
         };
-        let mut data = vec![0.0; query_key_value[0].data.len()];
-        attention::attention(&self.pool, inputs, offsets, &spec, &mut data);
-        Tensor { width, data }
+        let spec = attention::Spec { heads: spec.heads, scale: spec.scale, mask, relative };
+        let inputs =
+            query_key_value.map(|x| attention::Rows { data: x.span(), stride: x.stride() });
+        let [query, _, _] = query_key_value;
+        let mut out = self.arena.block(query.rows() * query.width());
+        attention::attention(self.threads_for(query.rows()), inputs, offsets, &spec, out.numbers());
+        out.tensor(query.width())
     }
 
     fn rotary_angles(&self, positions: &[u32], head_size: usize, base: f32) -> Tensor {
-        Tensor { width: head_size, data: rotary::angles(positions, head_size, base) }
+        Tensor::new(head_size, rotary::angles(positions, head_size, base))
     }
 
-    fn rotate(&self, mut x: Tensor, angles: &Tensor) -> Tensor {
-        rotary::rotate(&mut x.data, &angles.data, x.width, angles.width);
-        x
-    }
-
-    fn split<const N: usize>(&self, x: Tensor) -> [Tensor; N] {
-        let width = x.width / N;
-        std::array::from_fn(|part| {
-            let rows = x.data.chunks_exact(x.width);
-            let data = rows.flat_map(|row| &row[part * width..(part + 1) * width]).copied();
-            Tensor { width, data: data.collect() }
+    fn rotate(&self, x: Tensor, angles: &Tensor) -> Tensor {
+        let (width, head_size) = (x.width(), angles.width());
+        self.change(x, |first, part| {
+            rotary::rotate(part, &angles.span()[first * head_size..], width, head_size);
         })
     }
 
+    fn split<const N: usize>(&self, x: Tensor) -> [Tensor; N] {
+        let width = x.width() / N;
+        std::array::from_fn(|part| x.part(part * width, width))
+    }
+
     fn neighbours(&self, x: &Tensor, offsets: &[usize], shifts: &[isize]) -> Tensor {
-        let width = x.width * shifts.len();
-        let mut data = Vec::with_capacity(x.data.len() * shifts.len());
+        let mut block = self.arena.block(x.rows() * x.width() * shifts.len());
+        let mut places = block.numbers().chunks_exact_mut(x.width());
         for row in offsets.windows(2).map(|row| row[0]..row[1]) {
-            for (place, shift) in row.clone().flat_map(|p| shifts.iter().map(move |s| (p, s))) {
-                match place.checked_add_signed(*shift).filter(|other| row.contains(other)) {
-                    Some(other) => data.extend_from_slice(x.row(other)),
-                    None => data.resize(data.len() + x.width, 0.0),
+            let seen = row
+                .clone()
+                .flat_map(|place| shifts.iter().map(move |shift| place.checked_add_signed(*shift)));
+            for (other, out) in seen.zip(&mut places) {
+                match other.filter(|other| row.contains(other)) {
+                    Some(other) => out.copy_from_slice(x.row(other)),
+                    None => out.fill(0.0),
                 }
             }
         }
-        Tensor { width, data }
+        block.tensor(x.width() * shifts.len())
     }
 
     fn select(&self, x: &Tensor, places: &[u32]) -> Tensor {
-        let rows = places.iter().flat_map(|place| x.row(*place as usize));
-        Tensor { width: x.width, data: rows.copied().collect() }
+        let copy = |row: usize, out: &mut [f32]| out.copy_from_slice(x.row(places[row] as usize));
+        self.fill(places.len(), x.width(), copy)
     }
 
     fn pool(&self, x: &Tensor, offsets: &[usize], modes: &[Pooling]) -> Tensor {
-        let width = x.width * modes.len();
-        let mut data = vec![0.0; (offsets.len() - 1) * width];
-        for (out, row) in data.chunks_exact_mut(width).zip(offsets.windows(2)) {
-            let tokens = &x.data[row[0] * x.width..row[1] * x.width];
-            for (out, mode) in out.chunks_exact_mut(x.width).zip(modes) {
+        let (width, x) = (x.width(), self.dense(x));
+        self.fill(offsets.len() - 1, width * modes.len(), |row, out| {
+            let tokens = &x.span()[offsets[row] * width..offsets[row + 1] * width];
+            for (out, mode) in out.chunks_exact_mut(width).zip(modes) {
                 pool_row(tokens, *mode, out);
             }
-        }
-        Tensor { width, data }
+        })
     }
 
-    fn normalize(&self, mut x: Tensor) -> Tensor {
-        norm::l2_normalize(&mut x.data, x.width);
-        x
+    fn normalize(&self, x: Tensor) -> Tensor {
+        let width = x.width();
+        self.change(x, |_, part| norm::l2_normalize(part, width))
     }
 }
 
@@ -222,34 +303,6 @@ fn kernel(function: Activation) -> Option<fn(&mut [f32])> {
     })
 }
 
-/// Pools `tokens [length, out.len()]`, at least one, into `out`.
-fn pool_row(tokens: &[f32], mode: Pooling, out: &mut [f32]) {
-    let width = out.len();
-    let length = tokens.len() / width;
-    let rows = tokens.chunks_exact(width);
-    match mode {
-        Pooling::Cls => out.copy_from_slice(&tokens[..width]),
-        Pooling::LastToken => out.copy_from_slice(&tokens[tokens.len() - width..]),
-        Pooling::Max => {
-            out.fill(f32::NEG_INFINITY);
-            rows.for_each(|row| out.iter_mut().zip(row).for_each(|(out, x)| *out = out.max(*x)));
-        }
-        Pooling::Mean | Pooling::MeanSqrtLength => {
-            rows.for_each(|row| elementwise::add(out, row));
-            let total = if mode == Pooling::Mean { length as f32 } else { (length as f32).sqrt() };
-            out.iter_mut().for_each(|x| *x /= total);
-        }
-        Pooling::WeightedMean => {
-            for (place, row) in rows.enumerate() {
-                let weight = (place + 1) as f32;
-                out.iter_mut().zip(row).for_each(|(out, x)| *out += weight * x);
-            }
-            let total = (length * (length + 1) / 2) as f32;
-            out.iter_mut().for_each(|x| *x /= total);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,54 +310,34 @@ mod tests {
     /// By hand: two rows of two and one tokens.
     #[test]
     fn neighbours_end_with_their_row() {
-        let x = Tensor { width: 1, data: vec![1.0, 2.0, 3.0] };
+        let x = Tensor::new(1, vec![1.0, 2.0, 3.0]);
         let seen = NativeOps::new(1).neighbours(&x, &[0, 2, 3], &[1, 0, -1]);
-        assert_eq!(seen.data, [2.0, 1.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0, 0.0]);
+        assert_eq!(seen.to_vec(), [2.0, 1.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0, 0.0]);
     }
 
     #[test]
     fn parts_and_gates_are_cut_from_every_token() {
-        let x = Tensor { width: 4, data: vec![1.0, 2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0] };
-        let [first, second] = NativeOps::new(1).split(x.clone());
-        assert_eq!(first.data, [1.0, 2.0, -5.0, 6.0]);
-        assert_eq!(second.data, [3.0, 4.0, 7.0, 8.0]);
-        let gated = NativeOps::new(1).gated(&x, Activation::Relu);
-        assert_eq!(gated.data, [3.0, 8.0, 0.0, 48.0]);
-        assert_eq!(NativeOps::new(1).select(&x, &[1, 0]).data[..4], x.data[4..]);
+        let ops = NativeOps::new(1);
+        let x = Tensor::new(4, vec![1.0, 2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0]);
+        let [first, second] = ops.split(x.clone());
+        assert_eq!(first.to_vec(), [1.0, 2.0, -5.0, 6.0]);
+        assert_eq!(second.to_vec(), [3.0, 4.0, 7.0, 8.0]);
+        assert_eq!(ops.gated(&x, Activation::Relu).to_vec(), [3.0, 8.0, 0.0, 48.0]);
+        assert_eq!(ops.select(&x, &[1, 0]).row(0), x.row(1));
     }
 
-    /// Expected values by hand from the definitions.
+    /// A tensor that another handle sees is left alone, and so are the neighbours of a view.
     #[test]
-    fn poolings_of_two_rows() {
-        let x = Tensor { width: 2, data: vec![1.0, 8.0, 3.0, 2.0, 5.0, 5.0, 7.0, -1.0] };
-        let modes = [
-            Pooling::Cls,
-            Pooling::Max,
-            Pooling::Mean,
-            Pooling::MeanSqrtLength,
-            Pooling::WeightedMean,
-            Pooling::LastToken,
-        ];
-        let pooled = NativeOps::new(1).pool(&x, &[0, 1, 4], &modes);
-        assert_eq!(pooled.width, 12);
-        assert_eq!(pooled.data[..12], [1.0, 8.0].repeat(6));
-        let root = 3.0f32.sqrt();
-        let want = [
-            3.0,
-            2.0,
-            7.0,
-            5.0,
-            5.0,
-            2.0,
-            15.0 / root,
-            6.0 / root,
-            34.0 / 6.0,
-            9.0 / 6.0,
-            7.0,
-            -1.0,
-        ];
-        for (got, want) in pooled.data[12..].iter().zip(want) {
-            assert!((got - want).abs() < 1e-6, "{got} {want}");
-        }
+    fn what_others_see_is_not_changed() {
+        let ops = NativeOps::new(1);
+        let numbers = vec![1.0, 2.0, 3.0, 4.0];
+        let whole = Tensor::new(2, numbers.clone());
+        let [_, second] = ops.split::<2>(whole.clone());
+        assert_eq!(ops.scale(second.clone(), 3.0).to_vec(), [6.0, 12.0]);
+        assert_eq!(ops.add(whole.clone(), &whole).to_vec(), [2.0, 4.0, 6.0, 8.0]);
+        assert_eq!(whole.to_vec(), numbers);
+        drop(whole);
+        assert_eq!(ops.add(second.clone(), &second).to_vec(), [4.0, 8.0]);
+        assert_eq!(second.to_vec(), [2.0, 4.0]);
     }
 }

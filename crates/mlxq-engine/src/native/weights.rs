@@ -9,7 +9,8 @@ use mlxq_kernels::gemm::{Activations, PackedMatrix};
 use mlxq_kernels::quant::Format;
 use mlxq_models::{ModelError, NormKind, Weights, expect_shape};
 
-use super::ops::{Linear, NativeOps, Norm};
+use super::linear::{Linear, Part};
+use super::ops::{NativeOps, Norm};
 use super::table::{PackedBytes, Table};
 
 /// Parameters read from tensors under their canonical names.
@@ -38,21 +39,26 @@ impl Weights<NativeOps> for NativeWeights<'_> {
     }
 
     fn linear(&self, path: &str, shape: [usize; 2], bias: bool) -> Result<Linear, ModelError> {
-        let weight = match self.packed(path, shape)? {
-            Some(packed) => {
-                // The other modes are restored and computed in f32.
-                let affine = matches!(packed.format, Format::Affine(_));
-                self.quantized.fetch_or(affine, Ordering::Relaxed);
-                PackedMatrix::quantized(&packed.stored(), shape[0], shape[1], self.activations)
-            }
-            None => {
-                let info = expect_shape(self.source, &format!("{path}.weight"), &shape)?;
-                let (float, bytes) = self.bytes(info)?;
-                PackedMatrix::of_bytes(float, &bytes, shape[0], shape[1])
-            }
-        };
+        let weight = self.matrix(path, shape)?.pack(shape, self.activations);
         let bias = bias.then(|| self.numbers(&format!("{path}.bias"), &shape[..1])).transpose()?;
-        Ok(Linear { weight, bias })
+        Ok(Linear::new(weight, bias))
+    }
+
+    fn stacked(&self, paths: &[String], shape: [usize; 2]) -> Result<Linear, ModelError> {
+        let matrices = paths.iter().map(|path| self.matrix(path, shape));
+        let matrices: Vec<Matrix> = matrices.collect::<Result<_, _>>()?;
+        let biases = paths.iter().map(|path| self.numbers(&format!("{path}.bias"), &shape[..1]));
+        let biases: Vec<Vec<f32>> = biases.collect::<Result<_, _>>()?;
+        if let Some(all) = Matrix::below_each_other(&matrices) {
+            let weight = all.pack([paths.len() * shape[0], shape[1]], self.activations);
+            return Ok(Linear::new(weight, Some(biases.concat())));
+        }
+        let parts = matrices.iter().zip(biases);
+        let part = |(matrix, bias): (&Matrix, _)| Part {
+            weight: matrix.pack(shape, self.activations),
+            bias: Some(bias),
+        };
+        Ok(Linear::beside(parts.map(part).collect()))
     }
 
     fn convolution(
@@ -66,7 +72,7 @@ impl Weights<NativeOps> for NativeWeights<'_> {
         let [output, _, kernel] = shape;
         let matrix = over_neighbours(&weight, shape, groups);
         let input = kernel * shape[1] * groups;
-        Ok(Linear { weight: PackedMatrix::new(&matrix, output, input), bias: Some(bias) })
+        Ok(Linear::new(PackedMatrix::new(&matrix, output, input), Some(bias)))
     }
 
     fn norm(&self, path: &str, width: usize, kind: NormKind) -> Result<Norm, ModelError> {
@@ -93,6 +99,60 @@ fn over_neighbours(weight: &[f32], [output, part, kernel]: [usize; 3], groups: u
     matrix
 }
 
+/// The bytes of a layer's weights.
+enum Matrix {
+    Float { float: Float, bytes: TensorBytes },
+    Packed(PackedBytes),
+}
+
+impl Matrix {
+    /// Packs it for products; it is `[output, input]`.
+    fn pack(&self, [output, input]: [usize; 2], activations: Activations) -> PackedMatrix {
+        match self {
+            Self::Float { float, bytes } => PackedMatrix::of_bytes(*float, bytes, output, input),
+            Self::Packed(packed) => {
+                PackedMatrix::quantized(&packed.stored(), output, input, activations)
+            }
+        }
+    }
+
+    /// The matrix of the rows of all; `None` if they are not stored alike.
+    fn below_each_other<'a>(all: &'a [Self]) -> Option<Self> {
+        let joined = |parts: Vec<&TensorBytes>| -> TensorBytes {
+            parts.into_iter().map(|bytes| &**bytes).collect::<Vec<&[u8]>>().concat().into()
+        };
+        match all.first()? {
+            Self::Float { float, .. } => {
+                let same = |matrix: &'a Self| match matrix {
+                    Self::Float { float: other, bytes } if other == float => Some(bytes),
+                    _ => None,
+                };
+                let bytes = joined(all.iter().map(same).collect::<Option<_>>()?);
+                Some(Self::Float { float: *float, bytes })
+            }
+            Self::Packed(PackedBytes { format, float, .. }) => {
+                let same = |matrix: &'a Self| match matrix {
+                    Self::Packed(other) if (other.format, other.float) == (*format, *float) => {
+                        Some(other)
+                    }
+                    _ => None,
+                };
+                let all: Vec<&PackedBytes> = all.iter().map(same).collect::<Option<_>>()?;
+                let of = |part: fn(&PackedBytes) -> &TensorBytes| {
+                    joined(all.iter().copied().map(part).collect())
+                };
+                Some(Self::Packed(PackedBytes {
+                    format: *format,
+                    float: *float,
+                    words: of(|packed| &packed.words),
+                    scales: of(|packed| &packed.scales),
+                    biases: of(|packed| &packed.biases),
+                }))
+            }
+        }
+    }
+}
+
 impl NativeWeights<'_> {
     /// What the layers read so far compute with: float32 where none is quantized.
     pub(super) fn activations(&self) -> Activations {
@@ -100,6 +160,19 @@ impl NativeWeights<'_> {
             true => self.activations,
             false => Activations::Float32,
         }
+    }
+
+    /// The layer `path.weight` of that shape.
+    fn matrix(&self, path: &str, shape: [usize; 2]) -> Result<Matrix, ModelError> {
+        if let Some(packed) = self.packed(path, shape)? {
+            // The other modes are restored and computed in f32.
+            let affine = matches!(packed.format, Format::Affine(_));
+            self.quantized.fetch_or(affine, Ordering::Relaxed);
+            return Ok(Matrix::Packed(packed));
+        }
+        let (float, bytes) =
+            self.bytes(expect_shape(self.source, &format!("{path}.weight"), &shape)?)?;
+        Ok(Matrix::Float { float, bytes })
     }
 
     /// The numbers of a float tensor.

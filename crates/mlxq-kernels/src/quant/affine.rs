@@ -24,7 +24,7 @@ impl Affine {
     pub const BITS: [u32; 6] = [2, 3, 4, 5, 6, 8];
     /// The group sizes that MLX supports.
     pub const GROUP_SIZES: [usize; 3] = [32, 64, 128];
-    const LARGEST_GROUP: usize = 128;
+    pub(super) const LARGEST_GROUP: usize = 128;
 
     /// The format with `bits` per code and one scale and bias per `group_size` weights along the last
     /// dimension; `None` when MLX has no such format.
@@ -63,12 +63,13 @@ impl Affine {
     ) {
         self.check_lengths(values.len(), words, scales, biases);
         let words_per_group = self.words(self.group_size);
-        let mut codes = vec![0; self.group_size];
+        let mut codes = [0; Self::LARGEST_GROUP];
+        let codes = &mut codes[..self.group_size];
         let groups =
             values.chunks_exact_mut(self.group_size).zip(words.chunks_exact(words_per_group));
         for ((group, words), (scale, bias)) in groups.zip(scales.iter().zip(biases)) {
-            packing::unpack(self.bits, words, &mut codes);
-            for (value, &code) in group.iter_mut().zip(&codes) {
+            packing::unpack(self.bits, words, codes);
+            for (value, &code) in group.iter_mut().zip(&*codes) {
                 *value = float.round(float.round(f32::from(code) * scale) + bias);
             }
         }

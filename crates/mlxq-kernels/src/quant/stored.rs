@@ -1,7 +1,10 @@
 //! Packed weights as they stand in a file, borrowed: little-endian, wherever they begin.
 
-use super::{Format, Packed, Scales};
+use super::{Affine, Format};
 use crate::float::Float;
+
+/// Words of the largest group of any format.
+const GROUP_WORDS: usize = Affine::LARGEST_GROUP * 8 / 32;
 
 /// Bytes of packed weights, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -33,30 +36,39 @@ impl Stored<'_> {
     }
 
     /// Restores the weights from number `start` on, `out.len()` of them, both whole groups, as
-    /// [`Packed::restore`] does in f32.
+    /// [`Packed::restore`](super::Packed::restore) does in f32.
     ///
     /// # Panics
     /// When the weights end before, or the parts are no whole groups.
     pub fn restore(&self, start: usize, out: &mut [f32]) {
         let (size, end) = (self.format.group_size(), start + out.len());
         assert!(start.is_multiple_of(size) && end.is_multiple_of(size), "no whole groups");
-        let words = &self.words[4 * self.format.words(start)..4 * self.format.words(end)];
-        let words = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        let groups = start / size..end / size;
-        let scales = match self.format {
-            Format::Affine(_) => Scales::Affine {
-                scales: self.numbers(self.scales, groups.start..groups.end),
-                biases: self.numbers(self.biases, groups),
-            },
-            Format::Floating(_) => Scales::Floating(self.scales[groups].to_vec()),
-        };
-        Packed { format: self.format, words, scales }.restore(Float::F32, 0, out);
+        // Group by group, so that looking up a row of a table takes no memory.
+        let words_per_group = self.format.words(size);
+        let mut words = [0; GROUP_WORDS];
+        let words = &mut words[..words_per_group];
+        for (group, out) in (start / size..end / size).zip(out.chunks_exact_mut(size)) {
+            let bytes = &self.words[4 * words_per_group * group..][..4 * words_per_group];
+            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            match self.format {
+                Format::Affine(affine) => {
+                    let [scale, bias] =
+                        [self.scales, self.biases].map(|bytes| [self.number(bytes, group)]);
+                    affine.dequantize(Float::F32, words, &scale, &bias, out);
+                }
+                Format::Floating(floating) => {
+                    floating.dequantize(Float::F32, words, &self.scales[group..=group], out);
+                }
+            }
+        }
     }
 
-    fn numbers(&self, bytes: &[u8], range: std::ops::Range<usize>) -> Vec<f32> {
-        let size = self.float.size();
-        let mut numbers = vec![0.0; range.len()];
-        self.float.decode(&bytes[range.start * size..range.end * size], &mut numbers);
-        numbers
+    /// Number `place` of `bytes` in the format of scales and biases.
+    fn number(&self, bytes: &[u8], place: usize) -> f32 {
+        let (size, mut number) = (self.float.size(), [0.0]);
+        self.float.decode(&bytes[place * size..(place + 1) * size], &mut number);
+        number[0]
     }
 }

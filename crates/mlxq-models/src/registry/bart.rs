@@ -4,7 +4,7 @@ use mlxq_checkpoint::layout::{Count, Layout, Module, Rule};
 use serde_json::{Value, json};
 
 use super::Description;
-use crate::blocks::{Attention, FeedForward, Head, Layer, LayerShape};
+use crate::blocks::{Attention, FeedForward, Head, Layer, LayerShape, Projections};
 use crate::{
     Activation, AttentionSpec, Config, Encoder, Mask, ModelError, NormKind, Ops, Positions, Scope,
     Tokens,
@@ -70,13 +70,9 @@ const SELF_ATTENTION: [&str; 5] = [
     "self_attn.out_proj",
     "self_attn_layer_norm",
 ];
-const CROSS_ATTENTION: [&str; 5] = [
-    "encoder_attn.q_proj",
-    "encoder_attn.k_proj",
-    "encoder_attn.v_proj",
-    "encoder_attn.out_proj",
-    "encoder_attn_layer_norm",
-];
+const CROSS_PROJECTIONS: [&str; 3] =
+    ["encoder_attn.q_proj", "encoder_attn.k_proj", "encoder_attn.v_proj"];
+const CROSS_OUTPUT: [&str; 2] = ["encoder_attn.out_proj", "encoder_attn_layer_norm"];
 const FEED_FORWARD: [&str; 3] = ["fc1", "fc2", "final_layer_norm"];
 
 /// The norm that all modules have: PyTorch's default.
@@ -215,8 +211,8 @@ impl<O: Ops> Bart<O> {
             Some(factor) => ops.scale(words, factor),
             None => words,
         };
-        let positions = ops.embed(&side.embed_positions, positions);
-        ops.norm(&ops.add(words, &positions), &side.layernorm_embedding)
+        let placed = ops.embed_add(words, &side.embed_positions, positions);
+        ops.norm(&placed, &side.layernorm_embedding)
     }
 }
 
@@ -265,16 +261,17 @@ struct DecoderLayer<O: Ops> {
 impl<O: Ops> DecoderLayer<O> {
     fn load(scope: &Scope<O>, shape: &LayerShape) -> Result<Self, ModelError> {
         let causal = LayerShape { attention: shape.attention.masked(Mask::Causal), ..*shape };
+        let projections = Projections::load_key_value(scope, CROSS_PROJECTIONS, shape.width)?;
         Ok(Self {
             self_attention: Attention::load(scope, SELF_ATTENTION, &causal)?,
-            cross_attention: Attention::load(scope, CROSS_ATTENTION, shape)?,
+            cross_attention: Attention::behind(projections, scope, CROSS_OUTPUT, shape)?,
             feed_forward: FeedForward::load(scope, FEED_FORWARD, shape)?,
         })
     }
 
     fn forward(&self, ops: &O, x: O::Tensor, read: &O::Tensor, offsets: &[usize]) -> O::Tensor {
-        let x = self.self_attention.forward(ops, x, offsets, None);
-        let x = self.cross_attention.forward_to(ops, x, read, offsets);
-        self.feed_forward.forward(ops, x)
+        let x = self.self_attention.forward(ops, &x, offsets, None);
+        let x = self.cross_attention.forward_to(ops, &x, read, offsets);
+        self.feed_forward.forward(ops, &x)
     }
 }

@@ -176,9 +176,8 @@ impl<O: Ops> Embeddings<O> {
 
     fn forward(&self, ops: &O, tokens: &Tokens) -> O::Tensor {
         let words = ops.embed(&self.word, tokens.ids);
-        let types = ops.embed(&self.token_type, tokens.type_ids);
-        let positions = ops.embed(&self.position, &self.positions.of(tokens));
-        let sum = ops.add(ops.add(words, &types), &positions);
-        ops.norm(&sum, &self.norm)
+        let typed = ops.embed_add(words, &self.token_type, tokens.type_ids);
+        let placed = ops.embed_add(typed, &self.position, &self.positions.of(tokens));
+        ops.norm(&placed, &self.norm)
     }
 }

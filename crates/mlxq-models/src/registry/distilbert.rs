@@ -129,8 +129,8 @@ pub(super) struct DistilBert<O: Ops> {
 impl<O: Ops> Encoder<O> for DistilBert<O> {
     fn hidden(&self, ops: &O, tokens: &Tokens) -> O::Tensor {
         let words = ops.embed(&self.word, tokens.ids);
-        let positions = ops.embed(&self.position, &Positions::From(0).of(tokens));
-        let embedded = ops.norm(&ops.add(words, &positions), &self.norm);
+        let placed = ops.embed_add(words, &self.position, &Positions::From(0).of(tokens));
+        let embedded = ops.norm(&placed, &self.norm);
         self.layers.iter().fold(embedded, |x, layer| layer.forward(ops, x, tokens.offsets, None))
     }
 

@@ -4,7 +4,7 @@
 use mlxq_checkpoint::layout::{Count, Layout, Module};
 
 use super::{Description, bert};
-use crate::blocks::{FeedForward, LayerShape};
+use crate::blocks::{FeedForward, LayerShape, Projections};
 use crate::config::wrong;
 use crate::{
     Activation, AttentionSpec, Config, Encoder, ModelError, NormKind, Ops, Pooling, Positions, Scope,
@@ -40,7 +40,9 @@ pub(super) const LAYOUT: Layout = Layout {
     ..Layout::encoder("MobileBertModel", "mobilebert.")
 };
 
-/// The names of a feed-forward block's modules.
+/// The names of the attention's modules, and of a feed-forward block's.
+const PROJECTIONS: [&str; 3] =
+    ["attention.self.query", "attention.self.key", "attention.self.value"];
 const FEED_FORWARD: [&str; 3] = ["intermediate.dense", "output.dense", "output.LayerNorm"];
 
 /// Which tensors the attention of a layer reads.
@@ -232,10 +234,9 @@ impl<O: Ops> Embeddings<O> {
         if let Some(layer) = &self.transformation {
             words = ops.linear(&words, layer, Activation::Identity);
         }
-        let positions = ops.embed(&self.position, &Positions::From(0).of(tokens));
-        let types = ops.embed(&self.token_type, tokens.type_ids);
-        let sum = ops.add(ops.add(words, &positions), &types);
-        ops.norm(&sum, &self.norm)
+        let placed = ops.embed_add(words, &self.position, &Positions::From(0).of(tokens));
+        let typed = ops.embed_add(placed, &self.token_type, tokens.type_ids);
+        ops.norm(&typed, &self.norm)
     }
 }
 
@@ -258,8 +259,7 @@ impl<O: Ops> Normed<O> {
 
     /// `norm(dense x + residual)`.
     fn forward_onto(&self, ops: &O, x: &O::Tensor, residual: &O::Tensor) -> O::Tensor {
-        let dense = ops.linear(x, &self.dense, Activation::Identity);
-        ops.norm(&ops.add(dense, residual), &self.norm)
+        ops.norm(&ops.linear_add(x, &self.dense, Activation::Identity, residual), &self.norm)
     }
 }
 
@@ -268,9 +268,7 @@ struct Layer<O: Ops> {
     bottleneck: Option<Normed<O>>,
     shared_bottleneck: Option<Normed<O>>,
     inputs: Inputs,
-    query: O::Linear,
-    key: O::Linear,
-    value: O::Linear,
+    projections: Projections<O>,
     attention_output: Normed<O>,
     attention: AttentionSpec,
     feed_forwards: Vec<FeedForward<O>>,
@@ -286,7 +284,10 @@ impl<O: Ops> Layer<O> {
         let into = |path| normed(path, [width, outer]);
         let out = || normed("output.bottleneck", [outer, width]);
         let shares = settings.inputs == Inputs::SharedByQueryAndKey;
-        let value = if settings.inputs == Inputs::Bottleneck { width } else { outer };
+        let projections = match shares {
+            true => Projections::load_query_key(scope, PROJECTIONS, width, outer)?,
+            false => Projections::load_together(scope, PROJECTIONS, width)?,
+        };
         let inner = (0..settings.num_feedforward_networks - 1)
             .map(|k| FeedForward::load(&scope.at(&format!("ffn.{k}")), FEED_FORWARD, &shape));
         let last = settings.feed_forward(settings.plain_norm);
@@ -295,9 +296,7 @@ impl<O: Ops> Layer<O> {
             bottleneck: has_bottleneck.then(|| into("bottleneck.input")).transpose()?,
             shared_bottleneck: shares.then(|| into("bottleneck.attention")).transpose()?,
             inputs: settings.inputs,
-            query: scope.linear("attention.self.query", [width, width])?,
-            key: scope.linear("attention.self.key", [width, width])?,
-            value: scope.linear("attention.self.value", [width, value])?,
+            projections,
             attention_output: normed("attention.output", [width, width])?,
             attention: shape.attention,
             feed_forwards: inner.chain(last).collect::<Result<_, _>>()?,
@@ -314,13 +313,12 @@ impl<O: Ops> Layer<O> {
             Inputs::Bottleneck => (residual, residual),
             Inputs::SharedByQueryAndKey => (shared.as_ref().unwrap_or(&x), &x),
         };
-        let query = ops.linear(query_and_key, &self.query, Activation::Identity);
-        let key = ops.linear(query_and_key, &self.key, Activation::Identity);
-        let value = ops.linear(value, &self.value, Activation::Identity);
-        let attended = ops.attention([&query, &key, &value], offsets, &self.attention, None);
+        let projected = self.projections.forward(ops, [query_and_key, value]);
+        let attended = ops.attention(projected.each_ref(), offsets, &self.attention, None);
+        drop(projected);
         let attended = self.attention_output.forward_onto(ops, &attended, residual);
         let blocks = self.feed_forwards.iter();
-        let inner = blocks.fold(attended, |x, block| block.forward(ops, x));
+        let inner = blocks.fold(attended, |x, block| block.forward(ops, &x));
         match &self.output_bottleneck {
             Some(layer) => layer.forward_onto(ops, &inner, &x),
             None => inner,

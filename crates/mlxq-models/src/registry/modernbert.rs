@@ -279,12 +279,15 @@ impl<O: Ops> Layer<O> {
         offsets: &[usize],
         angles: &O::Tensor,
     ) -> O::Tensor {
-        let x = ops.add(self.attend(ops, &x, offsets, angles), &x);
+        let attended = self.attend(ops, &x, offsets, angles);
+        let x = ops.linear_add(&attended, &self.attn_wo, Activation::Identity, &x);
+        drop(attended);
         let normed = ops.norm(&x, &self.mlp_norm);
         let gated = ops.gated(&ops.linear(&normed, &self.wi, Activation::Identity), self.activation);
-        ops.add(ops.linear(&gated, &self.mlp_wo, Activation::Identity), &x)
+        ops.linear_add(&gated, &self.mlp_wo, Activation::Identity, &x)
     }
 
+    /// What the heads give, side by side.
     fn attend(
         &self,
         ops: &O,
@@ -301,8 +304,7 @@ impl<O: Ops> Layer<O> {
         };
         let [query, key, value] = ops.split(projected);
         let [query, key] = [query, key].map(|x| ops.rotate(x, angles));
-        let attended = ops.attention([&query, &key, &value], offsets, &self.attention, None);
-        ops.linear(&attended, &self.attn_wo, Activation::Identity)
+        ops.attention([&query, &key, &value], offsets, &self.attention, None)
     }
 }
 

@@ -163,8 +163,8 @@ impl<O: Ops> Encoder<O> for MpNet<O> {
     fn hidden(&self, ops: &O, tokens: &Tokens) -> O::Tensor {
         let words = ops.embed(&self.word, tokens.ids);
         let positions = Positions::AfterPadding(PADDING).of(tokens);
-        let positions = ops.embed(&self.position, &positions);
-        let embedded = ops.norm(&ops.add(words, &positions), &self.norm);
+        let placed = ops.embed_add(words, &self.position, &positions);
+        let embedded = ops.norm(&placed, &self.norm);
         let (buckets, used) = Buckets::new(tokens.longest(), bucket).compact();
         let bias = ops.embed(&self.relative_attention_bias, &used);
         let relative = Relative { buckets: &buckets, bias: Some(&bias), key: None, query: None };
