@@ -13,7 +13,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use mlxq_engine::native::{NativeEngine, NativeOptions};
+use mlxq_engine::native::{Activations, NativeEngine, NativeOptions};
 use mlxq_engine::{Batch, Engine};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The options; until the engine has other activations than f32, `activations` changes nothing.
+/// The options; `default` leaves the activations to the engine.
 fn options(activations: &str, threads: &str) -> Result<NativeOptions> {
     if !["default", "32", "16", "8"].contains(&activations) {
         return Err(format!("activations of {activations} bits: default, 32, 16 or 8").into());

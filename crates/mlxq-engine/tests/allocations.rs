@@ -126,8 +126,8 @@ fn operations_take_no_memory_from_the_system() {
     bert(&four, 4);
     quantized(&one, &packed_one);
     quantized(&four, &packed_four);
-    // 1, 55 and 1890 tokens; the last are divided where there are threads.
-    for (rows, threads, parts) in [(1, 1, 1), (5, 2, 1), (180, 1, 1), (180, 3, 3)] {
+    // 1, 55 and 1890 tokens; the last are divided into parts of at most 512, as many for each thread.
+    for (rows, threads, parts) in [(1, 1, 1), (5, 2, 1), (180, 1, 4), (180, 3, 6)] {
         let batch = batch(rows);
         let most = MOST[0] + parts * MOST[1];
         for [one, four] in [[&one, &four], [&packed_one, &packed_four]] {

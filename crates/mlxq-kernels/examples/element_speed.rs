@@ -68,7 +68,8 @@ fn measure_elements(stdout: &mut impl Write) -> std::io::Result<()> {
     let mut print = |name: &str, seconds: f64| {
         writeln!(stdout, "{name}: {:.3} ns an element", seconds * 1e9 / COUNT as f64)
     };
-    let functions: [(&str, fn(&mut [f32])); 6] = [
+    type Function = fn(&mut [f32]);
+    let functions: [(&str, Function); 6] = [
         ("gelu", activation::gelu),
         ("gelu_tanh", activation::gelu_tanh),
         ("silu", activation::silu),

@@ -13,9 +13,14 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::ops::{NativeOps, ROWS_PER_THREAD};
 use super::parts::parts;
 use super::sentence::SentenceFolder;
+use super::short;
 use super::tensor::Tensor;
 use super::weights::NativeWeights;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
+
+/// Tokens that a thread computes at once, if rows can be divided so: bounds the memory of activations,
+/// and products are at their full speed long before.
+const MOST_TOKENS: usize = 512;
 
 /// How the native engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +94,7 @@ impl NativeEngine {
             Purpose::SequenceClassification => None,
         };
         let ops = NativeOps::new(options.threads);
+        let ops = if short::pays(ops.threads()) { ops } else { ops.with_short_threads(1) };
         let others = (1..options.threads).map(|_| ops.another()).collect::<Vec<_>>();
         Ok(Self {
             ops: std::iter::once(ops).chain(others).collect(),
@@ -133,16 +139,19 @@ impl NativeEngine {
         // A model without segments may still add a table of one row.
         let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
         let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
-        let parts = parts(&batch.offsets, self.ops.len(), ROWS_PER_THREAD);
+        let waves = batch.tokens().div_ceil(self.ops.len() * MOST_TOKENS);
+        let parts = parts(&batch.offsets, waves * self.ops.len(), ROWS_PER_THREAD);
         let results: Vec<Mutex<Option<Tensor>>> = parts.iter().map(|_| Mutex::new(None)).collect();
-        self.ops[0].threads().run(parts.len(), |place| {
-            let offsets = &batch.offsets[parts[place].start..=parts[place].end];
-            let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
-            let own: Vec<usize> = offsets.iter().map(|offset| offset - first).collect();
-            let (ids, type_ids) = (&batch.ids[first..last], &type_ids[first..last]);
-            let result = forward(&self.ops[place], &Tokens { ids, type_ids, offsets: &own });
-            *results[place].lock().unwrap_or_else(PoisonError::into_inner) = result;
-        });
+        for (parts, results) in parts.chunks(self.ops.len()).zip(results.chunks(self.ops.len())) {
+            self.ops[0].threads().run(parts.len(), |place| {
+                let offsets = &batch.offsets[parts[place].start..=parts[place].end];
+                let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+                let own: Vec<usize> = offsets.iter().map(|offset| offset - first).collect();
+                let (ids, type_ids) = (&batch.ids[first..last], &type_ids[first..last]);
+                let result = forward(&self.ops[place], &Tokens { ids, type_ids, offsets: &own });
+                *results[place].lock().unwrap_or_else(PoisonError::into_inner) = result;
+            });
+        }
         let results = results.into_iter().map(|result| {
             let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
             result.ok_or_else(|| EngineError::Missing {

@@ -7,6 +7,7 @@ mod parts;
 mod pooling;
 mod sentence;
 mod share;
+mod short;
 mod table;
 mod tensor;
 mod weights;

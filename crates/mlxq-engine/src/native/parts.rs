@@ -1,4 +1,4 @@
-//! A batch in parts, one for each thread.
+//! A batch in parts for the threads.
 
 use std::ops::Range;
 
@@ -24,6 +24,7 @@ mod tests {
 
     /// By hand.
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "one part, not its rows")]
     fn parts_are_cut_at_the_nearest_row() {
         let offsets = [0, 10, 20, 30, 100, 110, 200];
         assert_eq!(parts(&offsets, 1, 64), [0..6]);
