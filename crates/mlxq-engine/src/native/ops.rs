@@ -150,7 +150,8 @@ impl Ops for NativeOps {
     }
 
     fn rotate(&self, mut x: Tensor, angles: &Tensor) -> Tensor {
-        rotary::rotate(&mut x.data, &angles.data, x.width, angles.width);
+        let width = x.width;
+        rotary::rotate(&mut x.data, [width, width], &angles.data, angles.width);
         x
     }
 

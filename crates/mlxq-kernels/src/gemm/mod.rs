@@ -18,7 +18,6 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use epilogue::Epilogue;
-#[allow(unused)]
 pub(crate) use strided::{Matrix, product};
 
 use crate::float::Float;
