@@ -18,7 +18,7 @@ fn exp(x: f32) -> f32 {
 fn normal_beyond(x: f32) -> f32 {
     const FACTOR: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
     // Half of theirs.
-    const TERMS: [f32; 4] = [-0.726_576, 0.710_706_87, -0.142_248_37, 0.127_414_8];
+    const TERMS: [f32; 4] = [-0.726_576, 0.710_706_9, -0.142_248_37, 0.127_414_8];
     let t = 1.0 / (1.0 + FACTOR * x);
     let mut series = 0.530_702_7;
     for term in TERMS {

@@ -66,7 +66,7 @@ impl Head<'_> {
             key = dense(key, [reached.len(), size], keys);
             value = dense(value, [reached.len(), size], values);
         }
-        // No closure: it would not be compiled for the instruction set.
+        #[expect(clippy::manual_map, reason = "a closure is not compiled for the instruction set")]
         let mut terms = match &self.terms {
             Some(terms) => {
                 Some(terms.spread(machine, key, [queries.clone(), reached.clone()], spread))
