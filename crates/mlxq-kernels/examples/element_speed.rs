@@ -59,6 +59,8 @@ fn measure_attention(
     writeln!(stdout)
 }
 
+type Function = fn(&mut [f32]);
+
 fn measure_elements(stdout: &mut impl Write) -> std::io::Result<()> {
     const WIDTH: usize = 384;
     const COUNT: usize = 12 * WIDTH;
@@ -68,7 +70,6 @@ fn measure_elements(stdout: &mut impl Write) -> std::io::Result<()> {
     let mut print = |name: &str, seconds: f64| {
         writeln!(stdout, "{name}: {:.3} ns an element", seconds * 1e9 / COUNT as f64)
     };
-    type Function = fn(&mut [f32]);
     let functions: [(&str, Function); 6] = [
         ("gelu", activation::gelu),
         ("gelu_tanh", activation::gelu_tanh),

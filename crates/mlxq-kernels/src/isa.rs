@@ -1,7 +1,7 @@
 //! The instruction sets that kernels are compiled for, and the choice among them, made once per process.
 //!
-//! Wider registers change the speed and never a bit: no kernel outside `gemm` uses a fused
-//! multiply-add, an approximate division or flush-to-zero.
+//! Wider registers change the speed and never a bit: no kernel outside `gemm` and `attention` uses a
+//! fused multiply-add, an approximate division or flush-to-zero.
 
 use std::sync::OnceLock;
 
@@ -115,8 +115,8 @@ fn choose(available: &[Isa], wanted: Option<String>) -> Choice {
     Choice { isa: widest, words }
 }
 
-/// Defines a function whose body, plain Rust, is compiled for the baseline, for
-/// AVX2 and for AVX-512.
+/// Defines a function whose body, plain Rust, is compiled for the baseline, for AVX2 and for
+/// AVX-512.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*

@@ -20,13 +20,15 @@ pub fn angles(positions: &[u32], head_size: usize, base: f32) -> Vec<f32> {
 }
 
 multiversion! {
-    /// Turns every head's vector of `x [tokens, heads * head_size]` by the angles of its token,
-    /// `[tokens, head_size]` as [`angles`] gives them.
-    pub fn rotate(x: &mut [f32], angles: &[f32], width: usize, head_size: usize) {
+    /// Turns every head's vector in the first columns of `x [tokens, width]` by the angles of its
+    /// token, `[tokens, head_size]` as [`angles`] gives them. `shape` is the width and the number of
+    /// those columns: queries and keys that lie before their values are turned in one call.
+    pub fn rotate(x: &mut [f32], shape: [usize; 2], angles: &[f32], head_size: usize) {
+        let [width, columns] = shape;
         let half = head_size / 2;
         for (x, angles) in x.chunks_exact_mut(width).zip(angles.chunks_exact(head_size)) {
             let (cosines, sines) = angles.split_at(half);
-            for head in x.chunks_exact_mut(head_size) {
+            for head in x[..columns].chunks_exact_mut(head_size) {
                 let (low, high) = head.split_at_mut(half);
                 for i in 0..half {
                     let (a, b) = (low[i], high[i]);
@@ -48,7 +50,7 @@ mod tests {
         let angles = angles(&[0, 1], 4, 100.0);
         assert_eq!(angles[..4], [1.0, 1.0, 0.0, 0.0]);
         let mut x = [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 0.0, 0.0];
-        rotate(&mut x, &angles, 4, 4);
+        rotate(&mut x, [4, 4], &angles, 4);
         assert_eq!(x[..4], [1.0, 2.0, 3.0, 4.0]);
         let want = [1f64.cos(), 2.0 * 0.1f64.cos(), 1f64.sin(), 2.0 * 0.1f64.sin()];
         for (got, want) in x[4..].iter().zip(want) {
@@ -61,7 +63,10 @@ mod tests {
     fn heads_turn_alike() {
         let angles = angles(&[3], 2, 10.0);
         let mut x = [1.0, 2.0, 1.0, 2.0];
-        rotate(&mut x, &angles, 4, 2);
+        rotate(&mut x, [4, 4], &angles, 2);
         assert_eq!(x[..2], x[2..]);
+        let mut part = [1.0, 2.0, 1.0, 2.0];
+        rotate(&mut part, [4, 2], &angles, 2);
+        assert_eq!(part, [x[0], x[1], 1.0, 2.0]);
     }
 }

@@ -234,7 +234,7 @@ impl Ops for NativeOps {
     fn rotate(&self, x: Tensor, angles: &Tensor) -> Tensor {
         let (width, head_size) = (x.width(), angles.width());
         self.change(x, |first, part| {
-            rotary::rotate(part, &angles.span()[first * head_size..], width, head_size);
+            rotary::rotate(part, [width, width], &angles.span()[first * head_size..], head_size);
         })
     }
 

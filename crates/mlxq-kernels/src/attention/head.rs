@@ -92,7 +92,7 @@ impl Head<'_> {
                 terms.add_bias(machine, first, &seen, scores);
             }
             hide(self.mask, first..first + count, &seen, scores);
-            let total = softmax(machine, scores);
+            let total = softmax(scores);
             let mixed = room(mixed, depth);
             mix(machine, value.from(place, 0), scores, &mut mixed[..size]);
             self.write(machine, [first, count], (mixed, &total), out);

@@ -40,9 +40,6 @@ pub(super) trait Machine: Copy {
 
     /// `a * b + c`, rounded once where the machine can.
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
-
-    /// The same for one number.
-    fn multiply_add_one(self, a: f32, b: f32, c: f32) -> f32;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -85,11 +82,6 @@ impl Machine for Avx512 {
     fn multiply_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn multiply_add_one(self, a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
     }
 }
 
@@ -137,11 +129,6 @@ impl Machine for Avx2 {
     fn multiply_add(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: as above.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
-    }
-
-    #[inline(always)]
-    fn multiply_add_one(self, a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
     }
 }
 
@@ -219,11 +206,6 @@ impl Machine for Neon {
         }
         sums
     }
-
-    #[inline(always)]
-    fn multiply_add_one(self, a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
 }
 
 impl Machine for Portable {
@@ -271,10 +253,5 @@ impl Machine for Portable {
             *sum += a * b;
         }
         sums
-    }
-
-    #[inline(always)]
-    fn multiply_add_one(self, a: f32, b: f32, c: f32) -> f32 {
-        a * b + c
     }
 }

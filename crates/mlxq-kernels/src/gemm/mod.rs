@@ -11,7 +11,6 @@ mod epilogue;
 mod integer;
 mod output;
 mod panel;
-mod strided;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -21,8 +20,6 @@ use std::ops::Range;
 
 pub use activations::Activations;
 pub use epilogue::Epilogue;
-#[allow(unused)]
-pub(crate) use strided::{Matrix, product};
 
 use crate::float::Float;
 use crate::pool::Pool;

@@ -173,17 +173,17 @@ multiversion! {
             *scale = own_scale;
             let groups = x.chunks_exact(group_size).zip(values.chunks_exact_mut(group_size));
             for ((x, values), group_sum) in groups.zip(sums) {
-                let mut total = [0; STRIP];
+                let mut total = [0i32; STRIP];
                 let strips = x.as_chunks::<STRIP>().0.iter().zip(values.as_chunks_mut().0);
                 for (x, values) in strips {
                     let values: &mut [i16; STRIP] = values;
                     for i in 0..STRIP {
                         let nearest = nearest(x[i] * factor);
                         values[i] = nearest as i16;
-                        total[i] += nearest;
+                        total[i] = total[i].wrapping_add(nearest);
                     }
                 }
-                *group_sum = total.iter().sum::<i32>() as f32;
+                *group_sum = total.into_iter().fold(0, i32::wrapping_add) as f32;
             }
         }
     }
@@ -200,19 +200,19 @@ multiversion! {
         let groups = x.chunks_exact(group_size).zip(bytes.chunks_exact_mut(group_size));
         for (((x, bytes), scale), group_sum) in groups.zip(scales).zip(sums) {
             let [factor, own_scale] = factors(largest(x), LARGEST_I8);
-            let mut total = [0; STRIP];
+            let mut total = [0i32; STRIP];
             let strips = x.as_chunks::<STRIP>().0.iter().zip(bytes.as_chunks_mut().0);
             for (x, bytes) in strips {
                 let bytes: &mut [i8; STRIP] = bytes;
                 for i in 0..STRIP {
                     let nearest = nearest(x[i] * factor);
                     bytes[i] = nearest as i8;
-                    total[i] += nearest;
+                    total[i] = total[i].wrapping_add(nearest);
                 }
                 bytes.as_chunks_mut().0.iter_mut().for_each(swap_middle);
             }
             *scale = own_scale;
-            *group_sum = own_scale * total.iter().sum::<i32>() as f32;
+            *group_sum = own_scale * total.into_iter().fold(0, i32::wrapping_add) as f32;
         }
     }
 }
@@ -250,7 +250,7 @@ fn factors(largest: u32, most: f32) -> [f32; 2] {
     [most / largest, largest / most]
 }
 
-/// The nearest integer, ties to even, of a number below 2^22; of a NaN, anything.
+/// The nearest integer, ties to even, of a number below 2^22; of a NaN anything, so sums must not mind.
 #[inline(always)]
 fn nearest(x: f32) -> i32 {
     (x + NEAREST).to_bits().wrapping_sub(NEAREST.to_bits()) as i32
