@@ -186,9 +186,9 @@ mod tests {
     #[test]
     fn an_error_waits_for_its_turn() {
         let (sender, receiver) = sync_channel(3);
-        let mut ahead = arrived(&[&[2], &[2]]);
+        let first = arrived(&[&[2], &[2]]);
         for _ in 0..2 {
-            let asked = ahead.lines.recv().expect("a line");
+            let asked = first.lines.recv().expect("a line");
             sender.send(asked).expect("room");
         }
         sender.send(Err(PredictError::NoText)).expect("room");
