@@ -1,8 +1,14 @@
 //! The contract of everything that predicts.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
+
+/// The most tokens that go through an engine at once, 32 rows as long as BERT takes them: it bounds the
+/// memory of long rows.
+pub const TOKENS_AT_ONCE: usize = 16_384;
 
 /// Token rows of different lengths, end to end; no padding.
 ///
@@ -41,8 +47,25 @@ impl Batch {
         self.offsets.push(self.ids.len());
     }
 
+    /// Ranges of rows that follow each other and are all rows together, each of at most `rows` rows, at
+    /// least 1, and of no more than `tokens` tokens unless it is one row.
+    pub fn parts(&self, rows: usize, tokens: usize) -> impl Iterator<Item = Range<usize>> {
+        let mut end = 0;
+        std::iter::from_fn(move || {
+            let start = end;
+            if start >= self.rows() {
+                return None;
+            }
+            let last = self.rows().min(start + rows.max(1));
+            let limit = self.offsets[start] + tokens;
+            let fitting = self.offsets[start..=last].partition_point(|offset| *offset <= limit);
+            end = (start + fitting - 1).max(start + 1);
+            Some(start..end)
+        })
+    }
+
     /// The rows `range` as a batch of their own.
-    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+    pub fn slice(&self, range: Range<usize>) -> Self {
         let (start, end) = (self.offsets[range.start], self.offsets[range.end]);
         Self {
             ids: self.ids[start..end].to_vec(),
@@ -118,4 +141,24 @@ pub trait Engine: Send {
     /// # Errors
     /// When a token id or length is outside the model, or the engine fails.
     fn predict(&mut self, batch: &Batch) -> Result<Output, EngineError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Batch;
+
+    /// By hand.
+    #[test]
+    fn parts_end_by_rows_and_by_tokens() {
+        let mut batch = Batch::new();
+        for tokens in [3, 3, 3, 1, 9, 0, 5, 4] {
+            batch.push(&vec![1; tokens], &vec![0; tokens]);
+        }
+        let parts = |rows, tokens| batch.parts(rows, tokens).collect::<Vec<_>>();
+        assert_eq!(parts(8, 7), [0..2, 2..4, 4..5, 5..7, 7..8]);
+        assert_eq!(parts(8, 9), [0..3, 3..4, 4..6, 6..8]);
+        assert_eq!(parts(3, 100), [0..3, 3..6, 6..8]);
+        assert_eq!(parts(0, 0).len(), 8);
+        assert_eq!(Batch::new().parts(2, 2).count() + Batch::default().parts(2, 2).count(), 0);
+    }
 }

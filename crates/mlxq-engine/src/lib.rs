@@ -12,6 +12,6 @@ pub mod native;
 pub mod torch;
 pub mod worker;
 
-pub use engine::{Batch, Engine, EngineInfo, Output, OutputKind};
+pub use engine::{Batch, Engine, EngineInfo, Output, OutputKind, TOKENS_AT_ONCE};
 pub use error::EngineError;
 pub use tokenize::{Encoding, MaxLength, Tokenizer, Truncation};

@@ -38,9 +38,9 @@ pub enum Request {
         /// Raw bytes that follow.
         bytes: usize,
     },
-    /// Vectors of all rows kept, computed `batch` rows at a time, in order.
+    /// Vectors of all rows kept, computed about `batch` rows at a time, in order.
     Predict {
-        /// Rows per call.
+        /// Rows per call, at most.
         batch: usize,
     },
     /// Compute the rows `start..end`, `batch` at a time, in order, and say how long it took.

@@ -1,11 +1,12 @@
 //! The answering side of the protocol, for any engine.
 
 use std::io::{BufRead, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
 use super::protocol::{self, Reply, Request};
-use crate::{Batch, Engine, EngineError, Output};
+use crate::{Batch, Engine, EngineError, Output, TOKENS_AT_ONCE};
 
 /// An answer: a reply with its raw bytes, or why the request failed.
 type Answer = Result<(Reply, Vec<u8>), String>;
@@ -64,18 +65,15 @@ impl<L: Fn(&Path, usize) -> Result<Box<dyn Engine>, EngineError>> Served<L> {
         Ok((Reply::Loaded { info, load_seconds }, Vec::new()))
     }
 
-    /// Computes the rows `start..end` and hands each call's result and nanoseconds to `take`.
+    /// Computes the rows of each of `parts` and hands each call's result and nanoseconds to `take`.
     fn compute(
         &mut self,
-        [start, end, batch]: [usize; 3],
+        parts: impl IntoIterator<Item = Range<usize>>,
         mut take: impl FnMut(Output, u64),
     ) -> Result<(), String> {
         let engine = self.engine.as_mut().ok_or("no model is loaded")?;
-        if start > end || end > self.rows.rows() || batch == 0 {
-            return Err(format!("rows {start}..{end} by {batch} of {}", self.rows.rows()));
-        }
-        for first in (start..end).step_by(batch) {
-            let part = self.rows.slice(first..end.min(first + batch));
+        for part in parts {
+            let part = self.rows.slice(part);
             let begun = Instant::now();
             let output = engine.predict(&part).map_err(|error| error.to_string())?;
             take(output, u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -85,8 +83,12 @@ impl<L: Fn(&Path, usize) -> Result<Box<dyn Engine>, EngineError>> Served<L> {
 
     fn predict(&mut self, batch: usize) -> Answer {
         let rows = self.rows.rows();
+        if batch == 0 {
+            return Err("no rows at once".to_owned());
+        }
         let (mut cols, mut payload) = (0, Vec::new());
-        self.compute([0, rows, batch], |output, _| {
+        let parts: Vec<_> = self.rows.parts(batch, TOKENS_AT_ONCE).collect();
+        self.compute(parts, |output, _| {
             cols = output.cols;
             payload.extend(output.data.iter().flat_map(|x| x.to_le_bytes()));
         })?;
@@ -94,8 +96,12 @@ impl<L: Fn(&Path, usize) -> Result<Box<dyn Engine>, EngineError>> Served<L> {
     }
 
     fn time(&mut self, start: usize, end: usize, batch: usize) -> Answer {
+        if start > end || end > self.rows.rows() || batch == 0 {
+            return Err(format!("rows {start}..{end} by {batch} of {}", self.rows.rows()));
+        }
         let mut call_ns = Vec::new();
-        self.compute([start, end, batch], |_, elapsed| call_ns.push(elapsed))?;
+        let parts = (start..end).step_by(batch).map(|first| first..end.min(first + batch));
+        self.compute(parts, |_, elapsed| call_ns.push(elapsed))?;
         let tokens = self.rows.offsets[end] - self.rows.offsets[start];
         // Nothing is padded here.
         Ok((Reply::Timed { call_ns, tokens, padded_tokens: tokens }, Vec::new()))

@@ -1,3 +1,5 @@
+//! What pools promise: each job once, panics, nesting, threads that meet, sleep and end.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,5 +1,6 @@
 //! Texts in, vectors out: JSON lines through one engine.
 
+mod ahead;
 mod head;
 mod lines;
 mod numbers;
@@ -8,11 +9,12 @@ mod template;
 mod tests;
 mod zero_shot;
 
-use std::io::{BufRead, Write};
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use mlxq_checkpoint::shown;
-use mlxq_engine::{Batch, Encoding, Engine, EngineError, Output, OutputKind, Tokenizer};
+use mlxq_engine::{Encoding, Engine, EngineError, Output, OutputKind, Tokenizer};
 use mlxq_models::ModelError;
 use serde::Serialize;
 
@@ -21,7 +23,8 @@ pub(crate) use numbers::largest;
 pub use zero_shot::{Candidates, ZeroShot};
 
 use crate::{ExitClass, Reporter};
-use lines::{Lines, Request};
+use ahead::{Ahead, Asked};
+use lines::Request;
 
 /// An error of a prediction.
 #[derive(Debug, thiserror::Error)]
@@ -168,96 +171,86 @@ pub struct Predictor<'a> {
     /// What computes.
     pub engine: &'a mut dyn Engine,
     /// The model's tokenizer.
-    pub tokenizer: &'a Tokenizer,
+    pub tokenizer: Arc<Tokenizer>,
     /// What is asked.
-    pub question: &'a Question,
+    pub question: Arc<Question>,
     /// Rows of tokens that go through the engine at once; all rows of a line go together, so that it may
-    /// be more where a line has more.
+    /// be more where a line has more. Long rows are fewer: see [`mlxq_engine::TOKENS_AT_ONCE`].
     pub batch_size: usize,
 }
 
 impl Predictor<'_> {
     /// Reads lines `{"text": .., "text_pair"?: ..}` and writes a line for each, in order: the forms are
-    /// in docs/predicting.md.
+    /// in docs/predicting.md. A line that has arrived is answered without waiting for others; those that
+    /// arrive meanwhile are read and tokenized by another thread and answered together.
     ///
     /// # Errors
-    /// At the first line that cannot be answered, or when the engine or a stream fails.
+    /// At the first line that cannot be answered, when those before it are written, or when the engine
+    /// or a stream fails.
     pub fn run(
         &mut self,
-        input: &mut dyn BufRead,
+        input: Box<dyn Read + Send>,
         output: &mut dyn Write,
         reporter: &dyn Reporter,
     ) -> Result<Predicted, PredictError> {
+        let ahead = self.batch_size.div_ceil(self.question.rows());
+        let mut lines = Ahead::start(input, &self.question, &self.tokenizer, ahead)?;
         let mut done = Predicted::default();
-        let mut lines = Lines::new(input);
         loop {
-            let asked = self.read(&mut lines, &mut done)?;
-            if asked.requests.is_empty() {
+            let asked = lines.take(self.batch_size, || output.flush())?;
+            if asked.is_empty() {
                 output.flush()?;
                 break;
             }
-            let vectors = self.compute(&asked)?;
-            if reporter.interrupted() {
-                return Err(PredictError::Interrupted);
-            }
-            for (place, request) in asked.requests.iter().enumerate() {
-                let first = place * self.question.rows();
-                let answer = self.question.answer(request, &vectors, first);
-                serde_json::to_writer(&mut *output, &answer).map_err(std::io::Error::from)?;
-                output.write_all(b"\n")?;
-            }
-            done.rows += asked.requests.len();
+            self.answer(&asked, output, reporter)?;
+            done.rows += asked.len();
+            done.truncated += asked.iter().filter(|asked| asked.truncated()).count();
         }
-        match self.question {
+        match *self.question {
             Question::ZeroShot(_) if done.rows == 0 => Err(PredictError::NoText),
             _ => Ok(done),
         }
     }
 
-    /// The next requests that are computed at once; none at the end.
-    fn read(&self, lines: &mut Lines, done: &mut Predicted) -> Result<Asked, PredictError> {
-        let mut asked = Asked { requests: Vec::new(), batch: Batch::new() };
-        while (asked.requests.is_empty()
-            || asked.batch.rows() + self.question.rows() <= self.batch_size)
-            && let Some(request) = lines.next()?
-        {
-            let encodings = self.question.encode(&request, self.tokenizer)?;
-            for (row, encoding) in encodings.iter().enumerate() {
-                if encoding.ids.is_empty() {
-                    let reason = "has no token: this tokenizer adds none to an empty text";
-                    return Err(self.question.refuse(&request, row, reason));
-                }
-                asked.batch.push(&encoding.ids, &encoding.type_ids);
-            }
-            done.truncated += usize::from(encodings.iter().any(|encoding| encoding.truncated));
-            asked.requests.push(request);
+    /// Writes the answers to `asked`; of an error those before it.
+    fn answer(
+        &mut self,
+        asked: &[Asked],
+        output: &mut dyn Write,
+        reporter: &dyn Reporter,
+    ) -> Result<(), PredictError> {
+        if asked.is_empty() {
+            return Ok(());
         }
-        Ok(asked)
-    }
-
-    /// The vectors of all rows, finite ones.
-    fn compute(&mut self, asked: &Asked) -> Result<Output, PredictError> {
         let rows = self.question.rows();
+        let question = Arc::clone(&self.question);
         let refuse = |row: usize, reason: &str| {
-            self.question.refuse(&asked.requests[row / rows], row % rows, reason)
+            question.refuse(&asked[row / rows].request, row % rows, reason)
         };
-        let vectors = self.engine.predict(&asked.batch).map_err(|error| match error {
-            EngineError::Row { row, reason } if row < asked.batch.rows() => refuse(row, &reason),
-            other => other.into(),
-        })?;
-        for row in 0..vectors.rows {
-            let vector = vectors.row(row);
-            if let Some(place) = vector.iter().position(|x| !x.is_finite()) {
-                let reason = format!("the model gives {} at place {place}", vector[place]);
+        let vectors = match self.engine.predict(&Asked::batch(asked)) {
+            Ok(vectors) => vectors,
+            Err(EngineError::Row { row, reason }) if row < asked.len() * rows => {
+                self.answer(&asked[..row / rows], output, reporter)?;
                 return Err(refuse(row, &reason));
             }
+            Err(other) => return Err(other.into()),
+        };
+        if reporter.interrupted() {
+            return Err(PredictError::Interrupted);
         }
-        Ok(vectors)
+        for (place, Asked { request, .. }) in asked.iter().enumerate() {
+            let first = place * rows;
+            for row in first..first + rows {
+                let vector = vectors.row(row);
+                if let Some(place) = vector.iter().position(|x| !x.is_finite()) {
+                    let reason = format!("the model gives {} at place {place}", vector[place]);
+                    return Err(refuse(row, &reason));
+                }
+            }
+            let answer = question.answer(request, &vectors, first);
+            serde_json::to_writer(&mut *output, &answer).map_err(std::io::Error::from)?;
+            output.write_all(b"\n")?;
+        }
+        Ok(())
     }
-}
-
-/// Requests and their rows of tokens.
-struct Asked {
-    requests: Vec<Request>,
-    batch: Batch,
 }

@@ -1,8 +1,9 @@
 //! `mlxq predict`: texts in, vectors out.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, stdin, stdout};
+use std::io::{BufWriter, Read, stdin, stdout};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use mlxq_engine::native::{NativeEngine, NativeOptions};
@@ -27,7 +28,7 @@ pub(crate) fn run(arguments: &PredictArguments, printer: &Printer) -> Done {
 fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Result<ExitClass> {
     // What can be refused without the model is refused before it is loaded.
     let candidates = candidates(&arguments.candidates)?;
-    let mut input = open(&arguments.input)?;
+    let input = open(&arguments.input)?;
     let options =
         NativeOptions { threads: threads(arguments.threads), activations: arguments.activations };
     let (engine, tokenizer) = open_model(arguments, options);
@@ -36,18 +37,18 @@ fn predict_lines(arguments: &PredictArguments, printer: &Printer) -> anyhow::Res
         tokenizer = tokenizer.cutting(Truncation::OnlyFirst);
     }
     let question = question(arguments, candidates, &engine, &tokenizer, printer)?;
-    let longest = tokenizer.max_length();
+    let longest = tokenizer.max_length().clone();
     if arguments.max_length.is_some_and(|asked| asked > longest.tokens) {
         printer
             .warning(&format!("rows are cut to {} tokens: {}", longest.tokens, longest.decided_by));
     }
     let mut predictor = Predictor {
         engine: &mut engine,
-        tokenizer: &tokenizer,
-        question: &question,
+        tokenizer: Arc::new(tokenizer),
+        question: Arc::new(question),
         batch_size: arguments.batch_size,
     };
-    let mut run = |output: &mut dyn std::io::Write| predictor.run(&mut input, output, printer);
+    let run = |output: &mut dyn std::io::Write| predictor.run(input, output, printer);
     let done = if is_dash(&arguments.output) {
         run(&mut BufWriter::new(stdout().lock()))?
     } else {
@@ -116,15 +117,15 @@ fn question(
     Ok(Question::ZeroShot(asked))
 }
 
-fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     if is_dash(path) {
-        return Ok(Box::new(stdin().lock()));
+        return Ok(Box::new(stdin()));
     }
     let file = File::open(path).with_context(|| shown(path))?;
     if file.metadata().with_context(|| shown(path))?.is_dir() {
         anyhow::bail!("{}: is a folder, not a file", shown(path));
     }
-    Ok(Box::new(BufReader::new(file)))
+    Ok(Box::new(file))
 }
 
 fn staged(path: &Path) -> anyhow::Result<NamedTempFile> {

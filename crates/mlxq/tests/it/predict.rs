@@ -255,6 +255,42 @@ fn questions_without_sense_are_refused_before_the_model_is_read() {
         .refused(2, &["`cat cat", "36 tokens"]);
 }
 
+/// A dialogue: each line is answered before the next is asked, and a bad one ends the program while its
+/// input is still open. Fails by not ending.
+#[test]
+fn a_line_is_answered_without_waiting_for_more() {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let model = fixture("tiny-bert-embed");
+    for threads in ["1", "2"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mlxq"))
+            .args(["predict", text(&model), "--input", "-", "--threads", threads])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut answers = Vec::new();
+        for line in TEXTS.lines().filter(|line| !line.is_empty()) {
+            writeln!(input, "{line}").expect("it listens");
+            let mut answer = String::new();
+            output.read_line(&mut answer).expect("an answer");
+            assert!(answer.starts_with("{\"embedding\":") && answer.ends_with("}\n"), "{answer}");
+            answers.push(answer);
+        }
+        assert_ne!(answers[0], answers[1]);
+        writeln!(input, "{{\"text\": \"a cat\"}}\n{{}}").expect("it listens");
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).expect("text");
+        assert_eq!(rest, answers[0], "what stands before the bad line is answered");
+        let status = child.wait().expect("the program ends");
+        assert_eq!(status.code(), Some(3));
+        drop(input);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_has_enough_is_no_error() {
