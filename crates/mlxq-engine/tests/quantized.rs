@@ -7,7 +7,7 @@ use std::path::Path;
 use mlxq_checkpoint::recipe::{Format, Recipe};
 use mlxq_checkpoint::{Checkpoint, ConvertRequest, Task, convert};
 use mlxq_engine::conformance::{Subject, broken_rules};
-use mlxq_engine::native::{NativeEngine, NativeOptions};
+use mlxq_engine::native::{Activations, NativeEngine, NativeOptions};
 use mlxq_engine::{Batch, Engine};
 use mlxq_kernels::float::Float;
 
@@ -43,12 +43,13 @@ fn rows() -> Batch {
     batch
 }
 
-fn open(folder: &Path, threads: usize) -> NativeEngine {
-    let options = NativeOptions { threads, ..NativeOptions::default() };
-    NativeEngine::open(folder, options).expect("a good folder")
+fn open(folder: &Path, threads: usize, activations: Activations) -> NativeEngine {
+    NativeEngine::open(folder, NativeOptions { threads, activations }).expect("a good folder")
 }
 
-/// Weights restored to floats are one matrix for queries, keys and values again.
+/// Weights restored to floats are one matrix for queries, keys and values again. In float32 there is
+/// nothing but the order of sums between the two; integers have steps of 1/32639 of a row's largest number,
+/// or of 1/127 of a group's, and must show it.
 #[test]
 fn numbers_are_those_of_the_restored_weights() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny-bert-embed");
@@ -58,12 +59,22 @@ fn numbers_are_those_of_the_restored_weights() {
         let [packed, restored] = ["packed", "restored"].map(|name| dir.path().join(name));
         converted(&source, &packed, Task::Quantize(recipe(overrides)));
         converted(&packed, &restored, Task::Dequantize { float: Some(Float::F32) });
-        let [ours, theirs] =
-            [packed, restored].map(|folder| open(&folder, 2).predict(&rows).expect("good rows"));
-        let largest = theirs.data.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
-        let pairs = ours.data.iter().zip(&theirs.data);
-        let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0_f32, f32::max);
-        assert!(largest > 0.1 && apart <= 1e-3 * largest, "{name}: {apart} of {largest}");
+        let predict = |folder: &Path, activations| {
+            open(folder, 2, activations).predict(&rows).expect("good rows").data
+        };
+        let theirs = predict(&restored, Activations::Float32);
+        let largest = theirs.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+        assert!(largest > 0.1, "{name}: {largest}");
+        for (activations, least, most) in [
+            (Activations::Float32, 0.0, 1e-5),
+            (Activations::Int16, 1e-7, 1e-3),
+            (Activations::Int8, 1e-3, 0.1),
+        ] {
+            let ours = predict(&packed, activations);
+            let pairs = ours.iter().zip(&theirs);
+            let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0_f32, f32::max) / largest;
+            assert!((least..=most).contains(&apart), "{name}, {activations}: {apart}");
+        }
     }
 }
 
@@ -83,7 +94,10 @@ fn every_rule_is_kept() {
             segments: Some(number("type_vocab_size")),
             tolerance: 0.0,
         };
-        let open = &mut |threads| Ok(Box::new(open(&folder, threads)) as Box<dyn Engine>);
-        assert_eq!(broken_rules(open, &subject), Vec::<String>::new(), "{name}");
+        for activations in [Activations::Int16, Activations::Int8] {
+            let open =
+                &mut |threads| Ok(Box::new(open(&folder, threads, activations)) as Box<dyn Engine>);
+            assert_eq!(broken_rules(open, &subject), Vec::<String>::new(), "{name} {activations}");
+        }
     }
 }
