@@ -2,7 +2,7 @@
 //!
 //! This crate knows no names, no paths, no models and no serde. Every function takes and returns
 //! plain slices. The same row gives the same bits in any batch and on any number of threads; between
-//! instruction sets only the products of `gemm` and `attention` differ, in their last bit.
+//! instruction sets only the f32 products of `gemm` and `attention` differ, in their last bit.
 
 mod isa;
 mod power;

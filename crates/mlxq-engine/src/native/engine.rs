@@ -38,8 +38,8 @@ impl Default for NativeOptions {
     }
 }
 
-/// A model on the CPU: the original checkpoint in f32, or a converted folder, with the results that its
-/// weights restored to f32 would have.
+/// A model on the CPU: the original checkpoint in f32, or a converted folder, whose quantized layers
+/// compute with the [`Activations`] asked for.
 pub struct NativeEngine {
     /// One for each thread, with memory of its own, all on the same pool.
     ops: Vec<NativeOps>,
