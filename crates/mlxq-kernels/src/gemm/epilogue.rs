@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::output::Output;
-use crate::isa::multiversion;
+use crate::elementwise;
 
 /// `activation(x + bias) + residual` for every element `x` of a product; absent parts do nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,7 +38,7 @@ impl Epilogue<'_> {
         if let Some(bias) = self.bias {
             let mut own = [0.0; N];
             own[..columns.len()].copy_from_slice(&bias[columns.clone()]);
-            add_to_each(sums.as_flattened_mut(), &own);
+            elementwise::add_row(sums.as_flattened_mut(), &own);
         }
         if let Some(activation) = self.activation {
             activation(sums.as_flattened_mut());
@@ -57,17 +57,6 @@ impl Epilogue<'_> {
                         *part = sum + more;
                     }
                 }
-            }
-        }
-    }
-}
-
-multiversion! {
-    /// Adds `row` to each of `x [rows, row.len()]`.
-    fn add_to_each(x: &mut [f32], row: &[f32]) {
-        for x in x.chunks_exact_mut(row.len()) {
-            for (x, more) in x.iter_mut().zip(row) {
-                *x += more;
             }
         }
     }
