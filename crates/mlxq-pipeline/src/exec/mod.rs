@@ -3,8 +3,9 @@
 mod baseline;
 mod cell;
 pub(crate) mod convert;
+mod gates;
 pub(crate) mod inspect;
-mod judge;
+pub(crate) mod judge;
 mod measure;
 mod provenance;
 mod rows;

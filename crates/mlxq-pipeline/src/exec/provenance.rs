@@ -20,7 +20,7 @@ pub(super) fn details(
 ) -> Result<Map<String, Value>, PipelineError> {
     let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
     let tokenizing: Duration = tokenizing.iter().sum();
-    let (spec, data, task) = (&inputs.spec, &inputs.data, inputs.model.task);
+    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.model.task);
     let details = json!({
         "task": task.name(),
         "primary_metric": task.primary_metric().name(),

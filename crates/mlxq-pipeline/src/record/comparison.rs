@@ -5,6 +5,8 @@ use mlxq_eval::gate::{Gate, Verdict};
 use mlxq_eval::metric::{Metric, fewest_for_quantile, percentile};
 use serde_json::{Map, Value, json};
 
+use super::{Judgement, Sample};
+
 /// The figures of one engine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SideFigures {
@@ -82,8 +84,12 @@ pub(crate) struct Comparison {
     pub(crate) speedup: Option<f64>,
     pub(crate) references: Vec<Value>,
     pub(crate) sample_size: usize,
-    /// Accuracy, speed, size.
-    pub(crate) gates: [Gate; 3],
+    /// Accuracy, speed, size, and what else was asked for.
+    pub(crate) gates: Vec<Gate>,
+    /// The sides against each other, row by row.
+    pub(crate) judgement: Judgement,
+    /// Every row's answers.
+    pub(crate) samples: Vec<Sample>,
     /// What else is worth keeping: hashes, settings, machine.
     pub(crate) details: Map<String, Value>,
     pub(crate) timestamp: f64,
@@ -134,6 +140,7 @@ impl Comparison {
                 "native_original_to_converted_drop": native_drop,
                 "torch_to_converted_drop": torch.and_then(|torch| drop(torch, &self.converted)),
             },
+            "judgement": self.judgement,
             "verdict": self.verdict().words(),
             "verdict_compares": self.compares(),
             "record_version": 1,

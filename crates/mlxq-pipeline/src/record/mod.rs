@@ -2,6 +2,7 @@
 
 mod comparison;
 mod inspection;
+mod judgement;
 
 use std::io::Write;
 use std::path::Path;
@@ -13,6 +14,10 @@ use crate::PipelineError;
 
 pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub use inspection::Inspected;
+pub(crate) use judgement::{
+    EmbeddingFidelity, Estimate, Example, Fidelity, Flips, Judgement, LogitFidelity, McNemarTest, Pair,
+    PairedFigure, Sample, SampleId, SideAnswer,
+};
 pub(crate) use inspection::{Row, Total, bits_per_weight};
 
 /// The local time, ISO 8601 without zone, as the original writes it.
