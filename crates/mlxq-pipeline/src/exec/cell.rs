@@ -106,7 +106,7 @@ impl<'a> Inputs<'a> {
     /// What a run and its answers come to, in a folder of that size.
     fn side(&self, run: Run, answers: &Answers, size: FolderSize) -> Result<Side, PipelineError> {
         let scores = judge::figures(self.model.task, answers, &self.references)?;
-        Ok(run.side(scores, answers.first(), size))
+        Ok(run.side(scores, size))
     }
 }
 
@@ -252,6 +252,14 @@ fn compare(
     let metric = inputs.model.task.primary_metric();
     let drop = judge::drop(metric, [base, &converted_answers], &inputs.references);
 
+    let sides = [
+        torch_answers.as_ref().zip(torch_run.as_ref()),
+        Some((&original_answers, &original)),
+        Some((&converted_answers, &converted)),
+    ];
+    let sides = sides.map(|side| side.map(|(a, run)| (a, &run.output, run.info.output)));
+    let samples = judge::samples(&inputs.data, &inputs.references, sides);
+
     let source_size = FolderSize::of(&inputs.source)?;
     let torch_side = match (torch_run, &torch_answers) {
         (Some(run), Some(answers)) => Some(inputs.side(run, answers, source_size)?),
@@ -269,7 +277,7 @@ fn compare(
         native_original: original,
         converted,
         speedup,
-        references: inputs.references.first(),
+        samples,
         sample_size: inputs.data.rows.len(),
         gates,
         details,

@@ -2,11 +2,13 @@
 
 mod baseline;
 mod cell;
+pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod inspect;
 mod judge;
 mod measure;
 mod provenance;
+mod resume;
 mod rows;
 mod run;
 pub(crate) mod test;

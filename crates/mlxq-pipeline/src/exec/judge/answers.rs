@@ -6,7 +6,6 @@ use mlxq_engine::{EngineInfo, Output, OutputKind};
 use mlxq_eval::data::{Dataset, Target};
 use mlxq_eval::labels::{Classes, match_labels};
 use mlxq_eval::metric::{Hits, Metric, average_precision, cosine, micro_f1, pearson, spearman};
-use serde_json::{Value, json};
 
 use crate::PipelineError;
 use crate::config::Task;
@@ -80,14 +79,6 @@ impl References {
         }
     }
 
-    /// The first hundred, for the record.
-    pub(in crate::exec) fn first(&self) -> Vec<Value> {
-        match self {
-            Self::Scores(scores) => scores.iter().take(100).map(|x| json!(x)).collect(),
-            Self::Labels(labels) => labels.iter().take(100).map(|x| json!(x)).collect(),
-            Self::Sets(sets) => sets.iter().take(100).map(|x| json!(x)).collect(),
-        }
-    }
 }
 
 impl Answers {
@@ -148,14 +139,6 @@ impl Answers {
         }
     }
 
-    /// The first hundred, for the record.
-    pub(in crate::exec) fn first(&self) -> Vec<Value> {
-        match self {
-            Self::Scores(scores) => scores.iter().take(100).map(|x| json!(x)).collect(),
-            Self::Labels { rows, .. } => rows.iter().take(100).map(|x| json!(x)).collect(),
-            Self::Sets(sets) => sets.iter().take(100).map(|x| json!(x)).collect(),
-        }
-    }
 }
 
 /// Refuses a model whose output the task has no use for.

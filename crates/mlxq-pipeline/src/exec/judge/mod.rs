@@ -2,6 +2,7 @@
 
 mod answers;
 mod drop;
+mod samples;
 
 use mlxq_engine::Output;
 use mlxq_eval::metric::cosine;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 pub(super) use answers::{Answers, References, figures};
 pub(super) use drop::{RESAMPLES, SEED, drop};
+pub(super) use samples::samples;
 
 /// How far two engines' outputs for the same checkpoint are apart: the smallest cosine of a row, the
 /// largest difference of a number, and that in relation to the largest number.
