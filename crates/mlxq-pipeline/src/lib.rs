@@ -12,6 +12,7 @@ pub mod predict;
 mod record;
 mod report;
 mod reporter;
+mod task;
 
 pub use config::Choice;
 pub use error::PipelineError;

@@ -97,11 +97,9 @@ fn same_rows(
         Err(PipelineError::NotComparable(format!("data set `{key}` differs: {what}")))
     };
     let (data_a, data_b) = (&a.provenance.dataset, &b.provenance.dataset);
-    if data_a.sha256 != data_b.sha256 {
-        return refuse(format!(
-            "its file has the SHA-256 {} in A and {} in B",
-            data_a.sha256, data_b.sha256
-        ));
+    if data_a.blake3 != data_b.blake3 {
+        let (a, b) = (&data_a.blake3, &data_b.blake3);
+        return refuse(format!("its content has the hash {a} in A and {b} in B"));
     }
     if rows_a.len() != rows_b.len() {
         return refuse(format!("{} rows in A, {} in B", rows_a.len(), rows_b.len()));

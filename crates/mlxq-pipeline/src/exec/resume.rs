@@ -1,7 +1,8 @@
 //! Which cells are measured already: each is keyed by the hash of all that it depends on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use mlxq_eval::data::FileSpec;
 use serde_json::json;
 
 use super::cell::Torch;
@@ -28,7 +29,7 @@ pub(super) fn key(
 ) -> Result<String, PipelineError> {
     let folder = |path: &Path| Ok::<_, PipelineError>(mlxq_hub::fingerprint(path)?.blake3);
     let (data, how) = match &dataset.source {
-        DatasetSource::Local(spec) => (data_hash(&spec.path)?, format!("{spec:?}")),
+        DatasetSource::Local(spec) => (data_hash(spec)?, format!("{spec:?}")),
         DatasetSource::HuggingFace(name) => (String::new(), name.clone()),
     };
     let parts = json!([
@@ -58,11 +59,11 @@ pub(super) fn key(
     Ok(mlxq_hub::hash_bytes(parts.to_string().as_bytes()))
 }
 
-fn data_hash(path: &Path) -> Result<String, PipelineError> {
-    match path.is_dir() {
-        true => Ok(mlxq_hub::fingerprint(path)?.blake3),
-        false => Ok(mlxq_hub::hash_file(path)?),
-    }
+/// The hashes of all files of a data set.
+fn data_hash(spec: &FileSpec) -> Result<String, PipelineError> {
+    let files = [&spec.path].into_iter().chain(&spec.further).chain(&spec.labels_path);
+    let hash = |path: &PathBuf| Ok(mlxq_hub::hash_file(path)?);
+    Ok(files.map(hash).collect::<Result<Vec<_>, PipelineError>>()?.join(" "))
 }
 
 /// What a machine's times depend on most: a record moved to another one is measured again.

@@ -7,6 +7,7 @@ use mlxq_engine::worker::Worker;
 use mlxq_engine::{Engine, EngineInfo, Output};
 use mlxq_eval::metric::Metric;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::measure::Timing;
 use crate::PipelineError;
@@ -40,9 +41,14 @@ impl Run {
         }
     }
 
-    /// Its figures for the record, with what its answers to the rows came to, and the `size` of its
-    /// folder.
-    pub(super) fn side(self, scores: Vec<(Metric, f64)>, size: FolderSize) -> Side {
+    /// Its figures for the record, with what its answers to the rows came to, the first of them, and
+    /// the `size` of its folder.
+    pub(super) fn side(
+        self,
+        scores: Vec<(Metric, f64)>,
+        predictions: Vec<Value>,
+        size: FolderSize,
+    ) -> Side {
         let timing = self.timing;
         let figures = SideFigures {
             scores,
@@ -59,6 +65,7 @@ impl Run {
             load_seconds: (self.load_seconds, self.start_seconds),
             first_query_ms: timing.first_query_ms,
             warmup_queries: timing.warmup_queries,
+            predictions,
             cached: self.cached,
         };
         Side { info: self.info, figures }

@@ -168,7 +168,7 @@ impl Run<'_> {
         let begun = Instant::now();
         let comparison = test_cell(model, dataset, source, &self.torch, settings, reporter)?;
         let cell = comparison.report(model, &key, self.recorder.id())?;
-        let kept = Kept::new(cell, comparison.samples, comparison.details);
+        let kept = Kept::new(cell, comparison);
         kept.keep(&settings.places)?;
         let seconds = begun.elapsed().as_secs_f64();
         self.recorder.event(&Event::CellFinished { cell: id, key: &key, seconds })?;

@@ -7,7 +7,9 @@ use mlxq_engine::EngineInfo;
 use mlxq_eval::gate::{Gate, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::Judgement;
 use super::provenance::{Agreement, Provenance};
 
 /// What a gate or all gates together say.
@@ -73,8 +75,8 @@ pub(crate) struct CellReport {
     pub(crate) sample_size: usize,
     /// Data set, tokens, protocol, checkpoints.
     pub(crate) provenance: Provenance,
-    /// Which labels were put together, in words.
-    pub(crate) label_fold: Option<String>,
+    /// How labels of data and model were brought together; `null` where there are none.
+    pub(crate) labels: Option<LabelReport>,
     /// Every engine with its figures.
     pub(crate) sides: Sides,
     /// Why there is no PyTorch side.
@@ -85,6 +87,8 @@ pub(crate) struct CellReport {
     pub(crate) speedup: Option<f64>,
     /// Its two-sided 95 % interval.
     pub(crate) speedup_interval_95: Option<[f64; 2]>,
+    /// The sides against each other, row by row.
+    pub(crate) judgement: Judgement,
     /// The gates.
     pub(crate) gates: Vec<GateReport>,
     /// All gates together.
@@ -105,6 +109,32 @@ impl CellReport {
     pub(crate) fn drop(&self) -> Option<f64> {
         Some(self.baseline().primary()? - self.sides.converted.primary()?)
     }
+}
+
+/// The labels of data and model, and whether the baseline's answers speak against their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct LabelReport {
+    /// Label of the data → class scored.
+    pub(crate) data_labels: BTreeMap<String, Option<String>>,
+    /// Label of the model → class scored; `null` for one that the data does not have.
+    pub(crate) model_labels: BTreeMap<String, Option<String>>,
+    /// Which labels were put together, in words.
+    pub(crate) fold: Option<String>,
+    /// The baseline's answers by class; `null` of many classes.
+    #[serde(default)]
+    pub(crate) confusion: Option<ConfusionReport>,
+    /// What speaks for another order of the labels.
+    pub(crate) suspicion: Option<Value>,
+}
+
+/// Rows by what is right and what was said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ConfusionReport {
+    /// Names of the classes.
+    pub(crate) classes: Vec<String>,
+    /// Counts, `[class that is right][class that was said]`; the last column is for labels of the model
+    /// that are not scored.
+    pub(crate) counts: Vec<Vec<usize>>,
 }
 
 /// How a converted model is quantized.

@@ -7,8 +7,9 @@ use mlxq_eval::metric::{Metric, fewest_for_quantile, percentile};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::original::FirstAnswers;
 use super::cell::{CellReport, Figure, GateReport, Quantization, SideReport, Sides, TimingSource};
-use super::{Sample, now_utc};
+use super::{Judgement, Sample, now_utc};
 use crate::PipelineError;
 use crate::config::ModelConfig;
 use crate::paths::cell_id;
@@ -44,6 +45,8 @@ pub(crate) struct SideFigures {
     pub(crate) first_query_ms: f64,
     /// Queries before counting began.
     pub(crate) warmup_queries: usize,
+    /// The first predictions: cosines or label ids of the data.
+    pub(crate) predictions: Vec<Value>,
     /// Whether the times are from an earlier run.
     pub(crate) cached: bool,
 }
@@ -79,11 +82,14 @@ pub(crate) struct Comparison {
     pub(crate) native_original: Side,
     pub(crate) converted: Side,
     pub(crate) speedup: Option<f64>,
-    /// Every row with every side's answer.
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) references: Vec<Value>,
     pub(crate) sample_size: usize,
-    /// Accuracy, speed, size.
-    pub(crate) gates: [Gate; 3],
+    /// Accuracy, speed, size, and what else was asked for.
+    pub(crate) gates: Vec<Gate>,
+    /// The sides against each other, row by row.
+    pub(crate) judgement: Judgement,
+    /// Every row's answers.
+    pub(crate) samples: Vec<Sample>,
     /// What else is worth keeping: hashes, settings, machine.
     pub(crate) details: Map<String, Value>,
     pub(crate) timestamp: f64,
@@ -112,6 +118,7 @@ impl Comparison {
     pub(crate) fn report(&self, model: &ModelConfig, key: &str, run: &str) -> Result<CellReport, PipelineError> {
         let detail = |name: &str| self.details.get(name).filter(|value| !value.is_null());
         let interval = detail("speedup_interval_95").map(|found| from_json(found.clone()));
+        let labels = detail("labels").map(|found| from_json(found.clone()));
         let check = detail("implementation_check").map(|found| from_json(found.clone()));
         Ok(CellReport {
             id: cell_id(&self.model, self.bits, &self.dataset),
@@ -123,7 +130,7 @@ impl Comparison {
             quantization: Quantization::from(&model.recipe),
             sample_size: self.sample_size,
             provenance: from_json(Value::Object(self.details.clone()))?,
-            label_fold: detail("label_fold").and_then(Value::as_str).map(str::to_owned),
+            labels: labels.transpose()?,
             sides: Sides {
                 torch: self.torch.as_ref().map(Side::report),
                 native_original: self.native_original.report(),
@@ -133,11 +140,24 @@ impl Comparison {
             implementation_check: check.transpose()?,
             speedup: self.speedup,
             speedup_interval_95: interval.transpose()?,
+            judgement: self.judgement.clone(),
             gates: self.gates.iter().map(GateReport::from).collect(),
             verdict: self.verdict().into(),
             verdict_compares: self.compares(),
             timestamp: self.timestamp,
         })
+    }
+}
+
+impl Comparison {
+    /// The first answers of every side, as the original pipeline's files have them.
+    pub(crate) fn first(&self) -> FirstAnswers {
+        FirstAnswers {
+            references: self.references.clone(),
+            torch: self.torch.as_ref().map(|side| side.figures.predictions.clone()),
+            native_original: self.native_original.figures.predictions.clone(),
+            converted: self.converted.figures.predictions.clone(),
+        }
     }
 }
 

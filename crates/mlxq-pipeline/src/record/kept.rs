@@ -1,18 +1,16 @@
 //! A finished cell, kept by its key, so that a run that was killed goes on where it ended.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cell::CellReport;
-use super::original_comparison;
+use super::original::{self, FirstAnswers};
 use super::report::SCHEMA_VERSION;
-use super::sample::Sample;
-use super::write_json;
+use super::{Comparison, Sample, write_json};
 use crate::{PipelineError, Places};
 
 /// Everything that a later run needs to record the cell as its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     /// The version of the report's form.
     schema_version: u32,
@@ -20,14 +18,18 @@ pub(crate) struct Kept {
     pub(crate) cell: CellReport,
     /// Its rows.
     pub(crate) samples: Vec<Sample>,
+    /// The first answers, for the original pipeline's file.
+    first: FirstAnswers,
     /// Further keys of the original pipeline's file.
     details: Map<String, Value>,
 }
 
 impl Kept {
     /// A cell that has just been measured.
-    pub(crate) fn new(cell: CellReport, samples: Vec<Sample>, details: Map<String, Value>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, cell, samples, details }
+    pub(crate) fn new(cell: CellReport, comparison: Comparison) -> Self {
+        let first = comparison.first();
+        let Comparison { samples, details, .. } = comparison;
+        Self { schema_version: SCHEMA_VERSION, cell, samples, first, details }
     }
 
     /// The cell kept under `key`, if there is one that can be read and is whole.
@@ -50,6 +52,6 @@ impl Kept {
 
     /// The content of the original pipeline's comparison file.
     pub(crate) fn original(&self) -> Value {
-        original_comparison(&self.cell, &self.samples, &self.details)
+        original::comparison(&self.cell, &self.first, &self.details)
     }
 }

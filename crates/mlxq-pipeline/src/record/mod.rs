@@ -7,12 +7,13 @@ mod comparison;
 mod events;
 mod figures;
 mod inspection;
+mod judgement;
 mod kept;
 mod original;
 mod provenance;
 mod report;
 mod run;
-mod sample;
+mod samples;
 
 use std::io::Write;
 use std::path::Path;
@@ -31,13 +32,15 @@ pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub(crate) use events::Event;
 pub(crate) use figures::{figure, right};
 pub use inspection::Inspected;
+pub(crate) use judgement::{
+    EmbeddingFidelity, Estimate, Example, Fidelity, Flips, Judgement, LogitFidelity, McNemarTest, Pair,
+    PairedFigure, Sample, SampleId, SideAnswer,
+};
 pub(crate) use inspection::{Row, Total, bits_per_weight};
 pub(crate) use kept::Kept;
-pub(crate) use original::comparison as original_comparison;
 pub use report::schemas;
 pub(crate) use report::{Report, RunSettings, SCHEMA_VERSION};
 pub(crate) use run::{Recorder, RunFolder};
-pub(crate) use sample::{Sample, SampleId, SideAnswer};
 
 /// The local time, ISO 8601 without zone, as the original writes it.
 pub(crate) fn now_local() -> String {

@@ -1,43 +1,49 @@
 //! The original pipeline's comparison file, with its exact names and keys, made from a cell's report.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::cell::{CellReport, Outcome, SideReport};
-use super::sample::{Sample, SideAnswer};
 
-/// How many predictions the original keeps.
-const KEPT: usize = 100;
+/// The first hundred answers of every side and what is right: scores or label ids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FirstAnswers {
+    /// What is right.
+    pub(crate) references: Vec<Value>,
+    /// PyTorch's answers.
+    pub(crate) torch: Option<Vec<Value>>,
+    /// Those of the original in the native engine.
+    pub(crate) native_original: Vec<Value>,
+    /// The converted model's.
+    pub(crate) converted: Vec<Value>,
+}
 
 /// The file's content; `details` are further keys.
 pub(crate) fn comparison(
     cell: &CellReport,
-    samples: &[Sample],
+    first: &FirstAnswers,
     details: &Map<String, Value>,
 ) -> Value {
     let sides = &cell.sides;
-    let first = |of: &dyn Fn(&Sample) -> Value| -> Vec<Value> {
-        samples.iter().take(KEPT).map(of).collect()
+    let side = |report: &SideReport, predictions: &[Value]| {
+        side(report, cell.sample_size, predictions, &first.references)
     };
-    let references = first(&|sample| sample.gold.clone());
-    let side = |report: &SideReport, answer: &dyn Fn(&Sample) -> Option<&SideAnswer>| {
-        let predictions = first(&|sample| json!(answer(sample).map(|answer| &answer.prediction)));
-        side(report, cell.sample_size, predictions, &references)
-    };
-    let torch = sides.torch.as_ref().map(|report| side(report, &|sample| sample.torch.as_ref()));
-    let native_original = side(&sides.native_original, &|sample| Some(&sample.native_original));
-    let converted = side(&sides.converted, &|sample| Some(&sample.converted));
+    let torch = sides.torch.as_ref().zip(first.torch.as_ref());
+    let torch = torch.map(|(report, predictions)| side(report, predictions));
+    let converted = side(&sides.converted, &first.converted);
     let mut record = json!({
         "model_name": cell.model,
         "dataset_name": cell.dataset_key,
         "quantization_bits": cell.quantization.bits,
         "pytorch_baseline": torch,
-        "native_original": native_original,
+        "native_original": side(&sides.native_original, &first.native_original),
         "mlx_8bit": converted,
         "mlx_quantized": converted,
         "accuracy_drop": cell.drop(),
         "speedup": cell.speedup,
         "quality_gates": gates(cell),
         "comparison_metrics": metrics(cell),
+        "judgement": cell.judgement,
         "verdict": cell.verdict,
         "verdict_compares": cell.verdict_compares,
         "record_version": 1,
@@ -75,7 +81,7 @@ fn metrics(cell: &CellReport) -> Value {
 fn side(
     report: &SideReport,
     sample_size: usize,
-    predictions: Vec<Value>,
+    predictions: &[Value],
     references: &[Value],
 ) -> Value {
     let mut side = json!({

@@ -42,8 +42,10 @@ impl Provenance {
 pub(crate) struct DatasetReport {
     /// The file.
     pub(crate) path: PathBuf,
-    /// Hash of its content, in hexadecimal.
+    /// SHA-256 of that file, in hexadecimal.
     pub(crate) sha256: String,
+    /// BLAKE3 of the content of all files, in hexadecimal: the data's identity.
+    pub(crate) blake3: String,
     /// Rows in the file, usable or not.
     pub(crate) rows_in_file: usize,
     /// Rows used.

@@ -169,6 +169,6 @@ pub fn schemas() -> [(&'static str, Value); 3] {
     [
         ("compare.schema.json", schemars::schema_for!(super::Compared).to_value()),
         ("report.schema.json", schemars::schema_for!(Report).to_value()),
-        ("sample.schema.json", schemars::schema_for!(super::sample::SampleLine).to_value()),
+        ("sample.schema.json", schemars::schema_for!(super::samples::SampleLine).to_value()),
     ]
 }

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::cell::CellReport;
 use super::changes::{change, corrected};
 use super::events::{Event, EventLog};
 use super::report::{FailedCell, Report, RunSettings};
-use super::sample::{Sample, SampleLine};
-use super::{now_utc, write_json};
+use super::samples::{lines, read_samples};
+use super::{Sample, now_utc, write_json};
 use crate::{ExitClass, PipelineError, Places};
 
 const REPORT: &str = "report.json";
@@ -129,16 +129,6 @@ impl Recorder {
     }
 }
 
-/// Rows as lines of `samples.jsonl`.
-pub(super) fn lines(cell: &str, samples: Vec<Sample>) -> serde_json::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for sample in samples {
-        serde_json::to_writer(&mut bytes, &SampleLine { cell: cell.to_owned(), sample })?;
-        bytes.push(b'\n');
-    }
-    Ok(bytes)
-}
-
 /// A new folder named by the time; runs that begin in the same second are numbered.
 fn new_folder(places: &Places) -> Result<(String, PathBuf), PipelineError> {
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -190,24 +180,4 @@ impl RunFolder {
         }
         Ok(Self { path, report, samples })
     }
-}
-
-/// The rows of `path` by their cells.
-///
-/// # Errors
-/// When it cannot be read, or a line is no row.
-pub(crate) fn read_samples(path: &Path) -> Result<BTreeMap<String, Vec<Sample>>, PipelineError> {
-    let file = File::open(path).map_err(PipelineError::io(path))?;
-    let mut cells: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
-    for (place, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(PipelineError::io(path))?;
-        let wrong = |error: serde_json::Error| PipelineError::Record {
-            path: path.to_owned(),
-            line: Some(place + 1),
-            reason: error.to_string(),
-        };
-        let SampleLine { cell, sample } = serde_json::from_str(&line).map_err(wrong)?;
-        cells.entry(cell).or_default().push(sample);
-    }
-    Ok(cells)
 }
