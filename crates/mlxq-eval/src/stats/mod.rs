@@ -1,10 +1,12 @@
 //! Intervals and tests for paired results.
 
 mod bootstrap;
+mod mcnemar;
 mod paired;
 mod ratio;
 
 pub use bootstrap::{Bootstrap, SplitMix64, paired_difference};
+pub use mcnemar::{McNemar, holm};
 pub use paired::{Drop, wilson};
 pub use ratio::LogRatio;
 

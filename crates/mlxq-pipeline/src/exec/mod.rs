@@ -2,12 +2,14 @@
 
 mod baseline;
 mod cell;
+pub(crate) mod compare;
 pub(crate) mod convert;
 mod gates;
 pub(crate) mod inspect;
 pub(crate) mod judge;
 mod measure;
 mod provenance;
+mod resume;
 mod rows;
 mod run;
 pub(crate) mod test;

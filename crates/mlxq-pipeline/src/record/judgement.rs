@@ -1,11 +1,11 @@
 //! Original against converted, row by row: what the engines' answers to the same rows come to.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The three comparisons of one model on one data set. All three have the same rows.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Judgement {
     /// PyTorch against the original in the native engine: the error of our implementation.
     pub(crate) torch_to_original: Option<Pair>,
@@ -16,7 +16,7 @@ pub(crate) struct Judgement {
 }
 
 /// Two sides on the same rows.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Pair {
     /// Queries that both sides answered.
     pub(crate) rows: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Pair {
 }
 
 /// One figure of two sides.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PairedFigure {
     /// The metric's name.
     pub(crate) metric: String,
@@ -52,7 +52,7 @@ pub(crate) struct PairedFigure {
 }
 
 /// A figure and its two-sided 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Estimate {
     /// The figure.
     pub(crate) value: f64,
@@ -62,7 +62,7 @@ pub(crate) struct Estimate {
 }
 
 /// McNemar's test of the rows that are right on one side only.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct McNemarTest {
     /// Right on the first side, wrong on the second.
     pub(crate) lost: usize,
@@ -77,7 +77,7 @@ pub(crate) struct McNemarTest {
 }
 
 /// Rows whose answer changed ("flips" of Dutta et al. 2024, arXiv 2407.09141).
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Flips {
     /// Right to wrong and wrong to right, as a share of the rows.
     pub(crate) share: f64,
@@ -90,7 +90,7 @@ pub(crate) struct Flips {
 }
 
 /// A row whose answer changed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Example {
     /// The row's id.
     pub(crate) id: SampleId,
@@ -107,7 +107,7 @@ pub(crate) struct Example {
 }
 
 /// How far outputs are apart, without a look at labels.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Fidelity {
     /// Of classification heads with several logits.
     pub(crate) logits: Option<LogitFidelity>,
@@ -118,7 +118,7 @@ pub(crate) struct Fidelity {
 }
 
 /// Softmax distributions P of the first side and Q of the second, row by row.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct LogitFidelity {
     /// Kullback-Leibler divergence KL(P || Q) in nats over the rows; `None` where it is infinite.
     pub(crate) kl_mean: Option<f64>,
@@ -141,7 +141,7 @@ pub(crate) struct LogitFidelity {
 }
 
 /// Embeddings of the same texts on both sides.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct EmbeddingFidelity {
     /// Mean cosine of a text's two vectors.
     pub(crate) cosine_mean: f64,
@@ -162,7 +162,7 @@ pub(crate) struct EmbeddingFidelity {
 }
 
 /// What a row is called: its 0-based place in its file, or the name of a collection's query.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum SampleId {
     /// 0-based row of the file.
@@ -172,7 +172,7 @@ pub(crate) enum SampleId {
 }
 
 /// One row and every side's answer to it: a line of `samples.jsonl`.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Sample {
     /// What the row is called.
     pub(crate) id: SampleId,
@@ -187,7 +187,7 @@ pub(crate) struct Sample {
 }
 
 /// One side's answer to a row.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SideAnswer {
     /// A label, a list of labels, a number, or the names of the first ten documents.
     pub(crate) prediction: Value,
