@@ -12,10 +12,10 @@ use mlxq_checkpoint::recipe::Recipe;
 use mlxq_eval::data::FileSpec;
 use mlxq_hub::Source;
 
+pub use crate::task::Task;
 pub use choice::Choice;
 pub use gates::Gates;
 pub use load::{load, parse};
-pub use crate::task::Task;
 
 /// The models and data sets of all configuration files.
 #[derive(Debug, Default)]

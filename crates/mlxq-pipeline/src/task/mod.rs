@@ -238,9 +238,8 @@ impl Material {
     /// Every row, alone or with its second text.
     fn rows(&self) -> Questions<'_> {
         let rows = self.data.rows.iter();
-        let rows = rows.map(|row| {
-            (row.text.as_str().into(), row.text_pair.as_deref().map(Cow::from))
-        });
+        let rows =
+            rows.map(|row| (row.text.as_str().into(), row.text_pair.as_deref().map(Cow::from)));
         Questions::of(1, rows.collect())
     }
 
@@ -261,9 +260,9 @@ impl Material {
 fn pairs_of<'a>(data: &'a Dataset, name: &str) -> Result<Vec<[&'a str; 2]>, PipelineError> {
     let rows = data.rows.iter();
     let pairs = rows.map(|row| Some([row.text.as_str(), row.text_pair.as_deref()?]));
-    pairs.collect::<Option<_>>().ok_or_else(|| {
-        PipelineError::Usage(format!("task `{name}` needs the column `text_pair`"))
-    })
+    pairs
+        .collect::<Option<_>>()
+        .ok_or_else(|| PipelineError::Usage(format!("task `{name}` needs the column `text_pair`")))
 }
 
 /// Refuses a model that gives no embeddings.

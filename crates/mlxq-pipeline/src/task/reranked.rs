@@ -52,9 +52,14 @@ impl Rules for Reranked {
         let candidates = candidates(collection);
         let logits = single_logits(output, info)?;
         let of_query = logits.chunks(candidates.first().map_or(1, Vec::len));
-        let rankings = candidates.iter().zip(of_query).enumerate().map(|(query, (found, logits))| {
-            ranking(collection, query, found.iter().copied().zip(logits.iter().copied()).collect())
-        });
+        let rankings =
+            candidates.iter().zip(of_query).enumerate().map(|(query, (found, logits))| {
+                ranking(
+                    collection,
+                    query,
+                    found.iter().copied().zip(logits.iter().copied()).collect(),
+                )
+            });
         Ok(Answers::Rankings(rankings.collect()))
     }
 }

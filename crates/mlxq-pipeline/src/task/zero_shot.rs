@@ -66,8 +66,11 @@ impl Rules for ZeroShot {
             logits.chunks(names.len()).map(|rows| asked.scores(rows)).collect();
         let said = scores.iter().map(|scores| crate::predict::best_first(scores)[0]).collect();
         let all = 0..names.len();
-        let classes =
-            Classes { of_data: all.clone().collect(), of_model: all.map(Some).collect(), fold: None };
+        let classes = Classes {
+            of_data: all.clone().collect(),
+            of_model: all.map(Some).collect(),
+            fold: None,
+        };
         Ok(Answers::Labels(Labelled { classes, names, said, scores }))
     }
 
@@ -82,7 +85,8 @@ impl Rules for ZeroShot {
 
 /// The data's labels in words, in its template.
 fn candidates(material: &Material) -> Result<Candidates, PipelineError> {
-    let word = |label: &String| material.candidates.get(label).cloned().unwrap_or_else(|| words(label));
+    let word =
+        |label: &String| material.candidates.get(label).cloned().unwrap_or_else(|| words(label));
     let labels = material.data.labels.iter().map(word).collect();
     let template = material.template.as_deref().unwrap_or(Candidates::TEMPLATE);
     Candidates::new(labels, template, false).map_err(refused)

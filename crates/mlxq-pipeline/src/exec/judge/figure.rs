@@ -23,7 +23,9 @@ pub(super) fn figure<'a>(
         Metric::Accuracy | Metric::SimilarityAccuracy => share(right(answers, references)?),
         Metric::MicroF1 if !is_labelled => of_sets(answers, references),
         Metric::BalancedAccuracy => of_counts(Confusion::balanced_accuracy, answers, references),
-        Metric::BinaryF1 => of_counts(second_f1, answers, references),
+        // Of the second of two classes, the one that says yes.
+        Metric::BinaryF1 if classes(answers) == 2 => of_counts(|it| it.f1(1), answers, references),
+        Metric::BinaryF1 => None,
         Metric::MacroF1 => of_counts(Confusion::macro_f1, answers, references),
         Metric::MicroF1 => of_counts(Confusion::micro_f1, answers, references),
         Metric::Matthews => of_counts(Confusion::matthews, answers, references),
@@ -31,16 +33,21 @@ pub(super) fn figure<'a>(
         Metric::Pearson => of_scores(pearson, answers, references),
         Metric::Spearman => of_ranks(answers, references),
         Metric::Ndcg10 => of_rankings(|gains, judged| ndcg(gains, judged, 10), answers, references),
-        Metric::Recall10 => of_rankings(|gains, judged| found(gains, judged, 10), answers, references),
+        Metric::Recall10 => {
+            of_rankings(|gains, judged| found(gains, judged, 10), answers, references)
+        }
         Metric::Recall100 => {
             of_rankings(|gains, judged| found(gains, judged, 100), answers, references)
         }
     }
 }
 
-/// F1 of the second of two classes, the one that says yes; `None` where there are more.
-fn second_f1(confusion: &Confusion) -> Option<f64> {
-    (confusion.counts().len() == 2).then(|| confusion.f1(1)).flatten()
+/// Number of classes scored; 0 for answers that are no labels.
+fn classes(answers: &Answers) -> usize {
+    match answers {
+        Answers::Labels(labelled) => labelled.count(),
+        _ => 0,
+    }
 }
 
 /// Recall of a ranking's first `k` documents.
