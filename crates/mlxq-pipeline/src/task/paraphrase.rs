@@ -52,7 +52,7 @@ impl Rules for Paraphrase {
             }
             None => None,
         };
-        let threshold = threshold.map(|best| best.threshold);
+        let threshold = threshold.map(|best| best.score);
         Ok(Answers::Scores { scores: cosines(output, 0..judged), threshold })
     }
 }
