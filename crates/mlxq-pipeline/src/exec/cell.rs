@@ -291,10 +291,8 @@ fn compare(
         }
         _ => None,
     };
-    let runs: Vec<Run> = [runs.torch, Some(runs.original), Some(runs.converted)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let runs: Vec<Run> =
+        [runs.torch, Some(runs.original), Some(runs.converted)].into_iter().flatten().collect();
     let answers = runs.iter().map(|run| inputs.answers(run)).collect::<Result<Vec<_>, _>>()?;
     let judged = inputs.judge(&runs, &answers)?;
     if let Some(labels) = inputs.check_labels(&answers, reporter) {

@@ -7,8 +7,8 @@ use mlxq_eval::metric::{Metric, fewest_for_quantile, percentile};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::original::FirstAnswers;
 use super::cell::{CellReport, Figure, GateReport, Quantization, SideReport, Sides, TimingSource};
+use super::original::FirstAnswers;
 use super::{Judgement, Sample, now_utc};
 use crate::PipelineError;
 use crate::config::ModelConfig;
@@ -115,7 +115,12 @@ impl Comparison {
     ///
     /// # Errors
     /// When `details` lack what every record has.
-    pub(crate) fn report(&self, model: &ModelConfig, key: &str, run: &str) -> Result<CellReport, PipelineError> {
+    pub(crate) fn report(
+        &self,
+        model: &ModelConfig,
+        key: &str,
+        run: &str,
+    ) -> Result<CellReport, PipelineError> {
         let detail = |name: &str| self.details.get(name).filter(|value| !value.is_null());
         let interval = detail("speedup_interval_95").map(|found| from_json(found.clone()));
         let labels = detail("labels").map(|found| from_json(found.clone()));

@@ -32,11 +32,11 @@ pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub(crate) use events::Event;
 pub(crate) use figures::{figure, right};
 pub use inspection::Inspected;
-pub(crate) use judgement::{
-    EmbeddingFidelity, Estimate, Example, Fidelity, Flips, Judgement, LogitFidelity, McNemarTest, Pair,
-    PairedFigure, Sample, SampleId, SideAnswer,
-};
 pub(crate) use inspection::{Row, Total, bits_per_weight};
+pub(crate) use judgement::{
+    EmbeddingFidelity, Estimate, Example, Fidelity, Flips, Judgement, LogitFidelity, McNemarTest,
+    Pair, PairedFigure, Sample, SampleId, SideAnswer,
+};
 pub(crate) use kept::Kept;
 pub use report::schemas;
 pub(crate) use report::{Report, RunSettings, SCHEMA_VERSION};

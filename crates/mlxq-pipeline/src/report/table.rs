@@ -15,9 +15,8 @@ pub(crate) fn table(cell: &CellReport) -> String {
     let converted_name = format!("mlxq, {}-bit", cell.quantization.bits);
     table.set_header(["", "PyTorch f32", "mlxq f32", converted_name.as_str()]);
     for (place, figure) in original.scores.iter().enumerate() {
-        let score = |side: &SideReport| {
-            shown(side.scores.get(place).map(|figure| figure.value * 100.0), 2)
-        };
+        let score =
+            |side: &SideReport| shown(side.scores.get(place).map(|figure| figure.value * 100.0), 2);
         let torch = torch.map_or("-".to_owned(), score);
         table.add_row([figure.title.clone(), torch, score(original), score(converted)]);
     }
@@ -30,12 +29,8 @@ pub(crate) fn table(cell: &CellReport) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!(
-        "\n{} on {} ({} rows)\n{table}\n",
-        cell.model,
-        cell.dataset_key,
-        cell.sample_size
-    );
+    let mut text =
+        format!("\n{} on {} ({} rows)\n{table}\n", cell.model, cell.dataset_key, cell.sample_size);
     if torch.is_some_and(is_cached) {
         text.push_str("* PyTorch's times are from an earlier run\n");
     }

@@ -14,6 +14,7 @@ mod kill;
 mod llama;
 mod predict;
 mod progress;
+mod records;
 mod run;
 mod worker;
 
