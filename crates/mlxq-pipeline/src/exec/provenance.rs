@@ -20,10 +20,10 @@ pub(super) fn details(
 ) -> Result<Map<String, Value>, PipelineError> {
     let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
     let tokenizing: Duration = tokenizing.iter().sum();
-    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.model.task);
+    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.task);
     let details = json!({
         "task": task.name(),
-        "primary_metric": task.primary_metric().name(),
+        "primary_metric": inputs.metrics.first().map(|metric| metric.name()),
         "dataset": {
             "path": spec.path,
             "sha256": mlxq_hub::hash_file(&spec.path)?,
@@ -59,10 +59,13 @@ pub(super) fn details(
         "machine": machine(),
         "mlxq_version": env!("CARGO_PKG_VERSION"),
     });
-    Ok(match details {
+    let mut details = match details {
         Value::Object(map) => map,
         _ => Map::new(),
-    })
+    };
+    let notes = task.rules().notes(&inputs.material)?;
+    details.extend(notes.into_iter().map(|(key, note)| (key.to_owned(), note)));
+    Ok(details)
 }
 
 /// What is known of the machine; absent where it cannot be read.

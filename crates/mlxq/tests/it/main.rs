@@ -16,6 +16,7 @@ mod predict;
 mod progress;
 mod records;
 mod run;
+mod tasks;
 mod worker;
 
 use std::io::Write;
