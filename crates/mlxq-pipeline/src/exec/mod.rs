@@ -3,6 +3,7 @@
 mod baseline;
 mod cell;
 pub(crate) mod convert;
+pub(crate) mod environment;
 pub(crate) mod inspect;
 mod judge;
 mod measure;
