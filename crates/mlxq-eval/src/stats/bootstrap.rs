@@ -31,6 +31,8 @@ impl SplitMix64 {
 pub struct Bootstrap {
     /// The 5 % and 95 % quantiles: one-sided 95 % bounds.
     pub bounds: (f64, f64),
+    /// The 2.5 % and 97.5 % quantiles: the two-sided 95 % interval.
+    pub two_sided: (f64, f64),
     /// Resamples for which the figure was defined.
     pub resamples: usize,
     /// Resamples for which it was not.
@@ -57,7 +59,8 @@ pub fn paired_difference(
         return None;
     }
     let bounds = (quantile(&values, 0.05)?, quantile(&values, 0.95)?);
-    Some(Bootstrap { bounds, resamples: values.len(), undefined })
+    let two_sided = (quantile(&values, 0.025)?, quantile(&values, 0.975)?);
+    Some(Bootstrap { bounds, two_sided, resamples: values.len(), undefined })
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 mod bootstrap;
 pub mod drift;
+mod mcnemar;
 mod paired;
 mod ratio;
 
 pub use bootstrap::{Bootstrap, SplitMix64, paired_difference};
+pub use mcnemar::{McNemar, holm};
 pub use paired::{Drop, wilson};
 pub use ratio::LogRatio;
 

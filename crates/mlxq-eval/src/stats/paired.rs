@@ -35,6 +35,12 @@ impl Drop {
         (self.bound(Z_95, false), self.bound(Z_95, true))
     }
 
+    /// The two-sided 95 % interval of the drop, by the same score.
+    pub fn two_sided(&self) -> (f64, f64) {
+        let z = super::Z_975;
+        (self.bound(z, false), self.bound(z, true))
+    }
+
     fn bound(&self, z: f64, upper: bool) -> f64 {
         // The score falls in the supposed drop, so each bound is a crossing found by bisection.
         let inside = |drop: f64| if upper { self.score(drop) >= -z } else { self.score(drop) <= z };

@@ -243,21 +243,21 @@ impl Reader<'_> {
         if dataset.max_samples == Some(0) {
             return Err("`max_samples` is 0".to_owned());
         }
+        let columns = Columns {
+            text: column(columns.text).into(),
+            text_pair: columns.text_pair.map(|pair| column(pair).into()),
+            target,
+        };
         Ok(FileSpec {
-            path: self.relative(&path),
             format: format.transpose()?,
             header: dataset.header,
             delimiter: delimiter.transpose()?,
             quoting: dataset.quoting,
-            columns: Columns {
-                text: column(columns.text),
-                text_pair: columns.text_pair.map(column),
-                target,
-            },
             labels: dataset.labels,
             label_map: dataset.label_map,
             keep_empty: dataset.keep_empty,
             max_samples: dataset.max_samples,
+            ..FileSpec::new(self.relative(&path), columns)
         })
     }
 

@@ -3,7 +3,6 @@
 mod choice;
 mod file;
 mod load;
-mod task;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ use mlxq_hub::Source;
 
 pub use choice::Choice;
 pub use load::{load, parse};
-pub use task::Task;
+pub use crate::task::Task;
 
 /// The models and data sets of all configuration files.
 #[derive(Debug, Default)]

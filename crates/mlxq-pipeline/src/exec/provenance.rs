@@ -20,13 +20,14 @@ pub(super) fn details(
 ) -> Result<Map<String, Value>, PipelineError> {
     let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
     let tokenizing: Duration = tokenizing.iter().sum();
-    let (spec, data, task) = (&inputs.spec, &inputs.data, inputs.model.task);
+    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.model.task);
     let details = json!({
         "task": task.name(),
         "primary_metric": task.primary_metric().name(),
         "dataset": {
             "path": spec.path,
             "sha256": mlxq_hub::hash_file(&spec.path)?,
+            "blake3": data.hash,
             "rows_in_file": data.rows_in_file,
             "rows_used": data.rows.len(),
             "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),

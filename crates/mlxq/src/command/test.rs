@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -
         rounds: arguments.block_pairs,
         block_seconds: arguments.block_seconds,
         reuse_baseline: arguments.reuse_baseline,
+        fresh: arguments.fresh,
         strict: arguments.strict,
         dry_run: arguments.dry_run,
     };

@@ -1,14 +1,99 @@
 //! Outputs to answers, figures and evidence.
+//!
+//! Three engines answer the same rows, and three pairs of them are compared: PyTorch with the native
+//! original, that with the converted model, PyTorch with the converted model.
 
-mod answers;
-mod drop;
+mod fidelity;
+mod figure;
+mod labels;
+mod pair;
+mod resample;
+mod sample;
 
-use mlxq_engine::Output;
-use mlxq_eval::metric::cosine;
+use mlxq_engine::{EngineInfo, Output};
+use mlxq_eval::gate::DropEvidence;
+use mlxq_eval::metric::{Metric, cosine};
 use serde_json::{Value, json};
 
-pub(super) use answers::{Answers, References, figures};
-pub(super) use drop::{RESAMPLES, SEED, drop};
+use crate::PipelineError;
+use crate::record::{Judgement, Sample};
+use crate::task::{Answers, Query, References};
+
+use figure::Figure;
+use pair::Measured;
+pub(super) use labels::check as check_labels;
+pub(super) use resample::{RESAMPLES, SEED};
+
+/// What one engine gave, and what it says.
+pub(super) struct Side<'a> {
+    pub(super) info: &'a EngineInfo,
+    pub(super) output: &'a Output,
+    pub(super) answers: &'a Answers,
+}
+
+/// What the sides are judged by.
+pub(super) struct Case<'a> {
+    /// The figures, the primary one first.
+    pub(super) metrics: &'a [Metric],
+    /// What is right.
+    pub(super) references: &'a References,
+    /// Names of the data's labels.
+    pub(super) labels: &'a [String],
+    /// What each query is called, and its texts.
+    pub(super) queries: &'a [Query<'a>],
+}
+
+/// What comes of it.
+pub(super) struct Judged {
+    /// The figures of each side, the primary one first.
+    pub(super) scores: Vec<Vec<(Metric, f64)>>,
+    /// The three comparisons.
+    pub(super) judgement: Judgement,
+    /// The drop of the primary figure from the first side to the last: what the gate judges.
+    pub(super) drop: DropEvidence,
+    /// Every row's answers.
+    pub(super) samples: Vec<Sample>,
+}
+
+/// Judges `sides`: PyTorch, if it ran, the native original, the converted model.
+///
+/// # Errors
+/// When the primary figure is undefined on a side. Another that is undefined is left out.
+pub(super) fn judge(case: &Case, sides: &[Side]) -> Result<Judged, PipelineError> {
+    let mut measured = Vec::new();
+    for (place, metric) in case.metrics.iter().enumerate() {
+        match Measured::of(*metric, case.references, sides) {
+            Some(figure) => measured.push(figure),
+            None if place > 0 => {}
+            None => {
+                let name = metric.name();
+                let reason = format!("`{name}` is undefined: all values are equal");
+                return Err(PipelineError::Measure(reason));
+            }
+        }
+    }
+    let pair = |from, to| pair::pair(case, sides, &measured, [from, to]);
+    let judgement = match sides.len() {
+        3 => Judgement {
+            torch_to_original: Some(pair(0, 1)),
+            original_to_converted: Some(pair(1, 2)),
+            torch_to_converted: Some(pair(0, 2)),
+        },
+        _ => Judgement { original_to_converted: Some(pair(0, 1)), ..Judgement::default() },
+    };
+    let last = sides.len() - 1;
+    let scores = (0..sides.len())
+        .map(|side| measured.iter().map(|figure| (figure.metric, figure.values[side])).collect());
+    Ok(Judged {
+        scores: scores.collect(),
+        judgement,
+        drop: measured.first().map_or_else(
+            || DropEvidence::None("the task has no figure".to_owned()),
+            |primary| primary.evidence([0, last]),
+        ),
+        samples: sample::samples(case, sides),
+    })
+}
 
 /// How far two engines' outputs for the same checkpoint are apart: the smallest cosine of a row, the
 /// largest difference of a number, and that in relation to the largest number.
@@ -24,4 +109,19 @@ pub(super) fn agreement(a: &Output, b: &Output) -> Value {
         "largest_difference": largest,
         "relative_difference": (scale > 0.0).then(|| largest / scale),
     })
+}
+
+/// Whether each data set's model got worse, with Holm's correction over the data sets tried: the
+/// one-sided McNemar p of each, adjusted, in the order given. For looking over many data sets; a gate
+/// needs none, since all must pass (an intersection-union test).
+pub(crate) fn holm(tests: &[&Judgement]) -> Vec<Option<f64>> {
+    let p = |judgement: &&Judgement| {
+        let pair = judgement.torch_to_converted.as_ref();
+        let pair = pair.or(judgement.original_to_converted.as_ref())?;
+        pair.mcnemar.map(|test| test.one_sided_p)
+    };
+    let all: Vec<Option<f64>> = tests.iter().map(p).collect();
+    let known: Vec<f64> = all.iter().copied().flatten().collect();
+    let mut adjusted = mlxq_eval::stats::holm(&known).into_iter();
+    all.into_iter().map(|p| p.and_then(|_| adjusted.next())).collect()
 }
