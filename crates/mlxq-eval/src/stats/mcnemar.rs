@@ -66,7 +66,8 @@ mod tests {
         ];
         for (lost, gained, exact, mid_p, one_sided) in cases {
             let found = McNemar::of(lost, gained);
-            let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "{lost} {gained}: {got}");
+            let close =
+                |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "{lost} {gained}: {got}");
             close(found.exact, exact);
             close(found.mid_p, mid_p);
             close(found.one_sided, one_sided);

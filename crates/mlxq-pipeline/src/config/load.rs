@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(config.models[0].source, Source::Folder("dir/../m".into()));
         let DatasetSource::Local(spec) = &config.datasets["d"].source else { panic!() };
         assert_eq!(spec.path, Path::new("dir/d.tsv"));
-        assert_eq!(spec.columns.text, ColumnRef::Index(5));
+        assert_eq!(spec.columns.text, ColumnRef::Index(5).into());
         assert_eq!(config.models[0].gates.min_speedup, 1.2);
     }
 

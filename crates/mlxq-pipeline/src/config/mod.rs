@@ -12,9 +12,9 @@ use mlxq_eval::data::FileSpec;
 use mlxq_eval::gate::SizeRule;
 use mlxq_hub::Source;
 
+pub use crate::task::Task;
 pub use choice::Choice;
 pub use load::{load, parse};
-pub use crate::task::Task;
 
 /// The models and data sets of all configuration files.
 #[derive(Debug, Default)]

@@ -172,8 +172,7 @@ fn bootstrap(
     match paired_difference(rows, RESAMPLES, SEED, difference) {
         Some(found) => {
             let (low, high) = found.two_sided;
-            let method =
-                format!("paired bootstrap, {} resamples, seed {SEED}", found.resamples);
+            let method = format!("paired bootstrap, {} resamples, seed {SEED}", found.resamples);
             (Some([low, high]), method)
         }
         None => (None, "undefined on too many resamples".to_owned()),
@@ -212,7 +211,10 @@ fn speed([a, b]: [&CellReport; 2]) -> ComparedSpeed {
             "of different runs on different machines".to_owned()
         }
         Some(_) if old.engine.threads != new.engine.threads => {
-            format!("of different runs, with {} and {} threads", old.engine.threads, new.engine.threads)
+            format!(
+                "of different runs, with {} and {} threads",
+                old.engine.threads, new.engine.threads
+            )
         }
         Some(_) => "of different runs: what the machine did beside them is in it".to_owned(),
     };

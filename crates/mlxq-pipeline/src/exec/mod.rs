@@ -8,7 +8,7 @@ pub(crate) mod environment;
 mod gates;
 pub(crate) mod inspect;
 pub(crate) mod judge;
-mod measure;
+pub(crate) mod measure;
 mod provenance;
 mod resume;
 mod rows;

@@ -52,9 +52,4 @@ impl EncodedRows {
         }
         Ok(encoded)
     }
-
-    /// Number of queries.
-    pub(super) fn queries(&self) -> usize {
-        self.tokenizing.len()
-    }
 }

@@ -12,7 +12,8 @@ const METHOD: &str = "McNemar's exact test, two-sided, of right answers of basel
 /// The change of one cell from its baseline to the converted model; `None` where answers are not right
 /// or wrong. `p_holm` is `p` until [`corrected`] has seen all cells.
 pub(crate) fn change(cell: &CellReport, samples: &[Sample]) -> Option<Change> {
-    let baseline = right(samples, |sample| sample.torch.as_ref().unwrap_or(&sample.native_original));
+    let baseline =
+        right(samples, |sample| sample.torch.as_ref().unwrap_or(&sample.native_original));
     let converted = right(samples, |sample| &sample.converted);
     let Drop { lost, gained, .. } = Drop::count(&baseline?, &converted?);
     let p = McNemar::of(lost, gained).exact;

@@ -73,8 +73,7 @@ fn hits(samples: &[Sample], side: fn(&Sample) -> &SideAnswer) -> Option<Vec<Hits
         ids.sort_unstable();
         Some(ids)
     };
-    let hit = |sample: &Sample| {
-        Some(Hits::count(&ids(&side(sample).prediction)?, &ids(&sample.gold)?))
-    };
+    let hit =
+        |sample: &Sample| Some(Hits::count(&ids(&side(sample).prediction)?, &ids(&sample.gold)?));
     samples.iter().map(hit).collect()
 }

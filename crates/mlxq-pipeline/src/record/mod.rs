@@ -14,6 +14,7 @@ mod provenance;
 mod report;
 mod run;
 mod samples;
+mod timing;
 
 use std::io::Write;
 use std::path::Path;
@@ -32,15 +33,16 @@ pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub(crate) use events::Event;
 pub(crate) use figures::{figure, right};
 pub use inspection::Inspected;
-pub(crate) use judgement::{
-    EmbeddingFidelity, Estimate, Example, Fidelity, Flips, Judgement, LogitFidelity, McNemarTest, Pair,
-    PairedFigure, Sample, SampleId, SideAnswer,
-};
 pub(crate) use inspection::{Row, Total, bits_per_weight};
+pub(crate) use judgement::{
+    EmbeddingFidelity, Estimate, Example, Fidelity, Flips, Judgement, LogitFidelity, McNemarTest,
+    Pair, PairedFigure, Sample, SampleId, SideAnswer,
+};
 pub(crate) use kept::Kept;
 pub use report::schemas;
 pub(crate) use report::{Report, RunSettings, SCHEMA_VERSION};
 pub(crate) use run::{Recorder, RunFolder};
+pub(crate) use timing::TimingReport;
 
 /// The local time, ISO 8601 without zone, as the original writes it.
 pub(crate) fn now_local() -> String {

@@ -90,7 +90,8 @@ impl Recorder {
         let known = self.report.changes.take().map_or_else(Vec::new, |changes| changes.cells);
         let all = known.into_iter().chain(change(&cell, &samples)).collect();
         self.report.changes = corrected(all);
-        let lines = lines(&cell.id, samples).map_err(|error| PipelineError::io(&path)(error.into()))?;
+        let lines =
+            lines(&cell.id, samples).map_err(|error| PipelineError::io(&path)(error.into()))?;
         self.samples.write_all(&lines).map_err(PipelineError::io(&path))?;
         self.report.cells.push(cell);
         self.save()
@@ -174,7 +175,9 @@ impl RunFolder {
                 return Err(PipelineError::Record {
                     path: samples_path,
                     line: None,
-                    reason: format!("cell `{id}` has {rows} rows here and {expected} in its report"),
+                    reason: format!(
+                        "cell `{id}` has {rows} rows here and {expected} in its report"
+                    ),
                 });
             }
         }

@@ -13,7 +13,8 @@ pub(crate) fn summary(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
-        "model", "data set", "rows", "figure", "before", "after", "drop", "p, Holm", "speed", "verdict",
+        "model", "data set", "rows", "figure", "before", "after", "drop", "p, Holm", "speed",
+        "verdict",
     ]);
     for cell in &report.cells {
         table.add_row(line(cell, report));

@@ -15,9 +15,8 @@ pub(crate) fn table(cell: &CellReport) -> String {
     let converted_name = format!("mlxq, {}-bit", cell.quantization.bits);
     table.set_header(["", "PyTorch f32", "mlxq f32", converted_name.as_str()]);
     for (place, figure) in original.scores.iter().enumerate() {
-        let score = |side: &SideReport| {
-            shown(side.scores.get(place).map(|figure| figure.value * 100.0), 2)
-        };
+        let score =
+            |side: &SideReport| shown(side.scores.get(place).map(|figure| figure.value * 100.0), 2);
         let torch = torch.map_or("-".to_owned(), score);
         table.add_row([figure.title.clone(), torch, score(original), score(converted)]);
     }
@@ -31,11 +30,19 @@ pub(crate) fn table(cell: &CellReport) -> String {
         }
     }
     let mut text = format!(
-        "\n{} on {} ({} rows)\n{table}\n",
+        "\n{} on {} ({} rows, {})\n{table}\n",
         cell.model,
         cell.dataset_key,
-        cell.sample_size
+        cell.sample_size,
+        cell.provenance.protocol.words()
     );
+    let sides =
+        [("PyTorch", torch), ("mlxq f32", Some(original)), (&converted_name, Some(converted))];
+    for (name, side) in sides {
+        for flag in side.iter().flat_map(|side| &side.timing.timing_checks.flags) {
+            text.push_str(&format!("{name}: {flag}\n"));
+        }
+    }
     if torch.is_some_and(is_cached) {
         text.push_str("* PyTorch's times are from an earlier run\n");
     }
@@ -81,6 +88,7 @@ fn is_cached(side: &SideReport) -> bool {
 
 fn latency(side: &SideReport, key: &str, value: Option<f64>) -> String {
     match side.missing.get(key) {
+        Some(_) if side.timing.batch_size.is_some() => "-".to_owned(),
         Some(why) => why.rsplit(", ").next().unwrap_or(why).to_owned() + " queries",
         None => timed(side, value, 2),
     }

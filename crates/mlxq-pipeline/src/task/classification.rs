@@ -44,6 +44,11 @@ impl Rules for Classification {
         needs_head(info)?;
         let classes = match_labels(&material.data.labels, &info.labels, &material.label_map)?;
         let said = (0..output.rows).map(|row| largest(output.row(row))).collect();
-        Ok(Answers::Labels(Labelled { classes, names: info.labels.clone(), said, scores: Vec::new() }))
+        Ok(Answers::Labels(Labelled {
+            classes,
+            names: info.labels.clone(),
+            said,
+            scores: Vec::new(),
+        }))
     }
 }

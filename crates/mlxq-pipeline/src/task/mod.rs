@@ -156,9 +156,8 @@ impl Material {
     /// Every row, alone or with its second text.
     fn rows(&self) -> Questions<'_> {
         let rows = self.data.rows.iter();
-        let rows = rows.map(|row| {
-            (row.text.as_str().into(), row.text_pair.as_deref().map(Cow::from))
-        });
+        let rows =
+            rows.map(|row| (row.text.as_str().into(), row.text_pair.as_deref().map(Cow::from)));
         Questions { rows_per_query: 1, rows: rows.collect() }
     }
 

@@ -15,6 +15,7 @@ mod llama;
 mod predict;
 mod progress;
 mod run;
+mod scenario;
 mod worker;
 
 use std::io::Write;

@@ -11,14 +11,14 @@ use std::time::Instant;
 
 use mlxq_engine::EngineInfo;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use linux::Files;
 use process::Ticks;
-pub(super) use process::activity;
+pub(super) use process::{Activity, activity};
 
 /// The machine, the programs on it, and how quiet it was.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Environment {
     /// What does not change while it runs.
     pub(crate) machine: Machine,
@@ -37,7 +37,7 @@ pub(crate) struct Environment {
 }
 
 /// What does not change while a machine runs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Machine {
     /// The processor's name.
     pub(crate) cpu: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) struct Machine {
 }
 
 /// What may change from one minute to the next.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct State {
     /// Frequency governors of all cores, each once.
     pub(crate) governors: Option<Vec<String>>,
@@ -81,7 +81,7 @@ pub(crate) struct State {
 }
 
 /// What happened on a machine during a measurement.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Meanwhile {
     /// Seconds from the first block to the last.
     pub(crate) seconds: f64,
@@ -92,7 +92,7 @@ pub(crate) struct Meanwhile {
 }
 
 /// An engine's version and numbers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct EngineFacts {
     /// `native` or `torch`.
     pub(crate) engine: String,

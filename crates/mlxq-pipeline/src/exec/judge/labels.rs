@@ -33,7 +33,10 @@ pub(in crate::exec) fn check(
     let suspicion = suspect_order(names.len(), &gold, &said);
     let map = |labels: &[String], classes: &mut dyn Iterator<Item = Option<usize>>| -> Value {
         let pairs = labels.iter().cloned().zip(classes);
-        pairs.map(|(label, class)| (label, json!(class.map(|class| &names[class])))).collect::<Map<_, _>>().into()
+        pairs
+            .map(|(label, class)| (label, json!(class.map(|class| &names[class]))))
+            .collect::<Map<_, _>>()
+            .into()
     };
     let mut record = Map::new();
     let of_data = &mut classes.of_data.iter().copied().map(Some);

@@ -20,8 +20,8 @@ use crate::record::{Judgement, Sample};
 use crate::task::{Answers, Query, References};
 
 use figure::Figure;
-use pair::Measured;
 pub(super) use labels::check as check_labels;
+use pair::Measured;
 pub(super) use resample::{RESAMPLES, SEED};
 
 /// What one engine gave, and what it says.

@@ -39,10 +39,7 @@ impl Resampled {
     /// One-sided 95 % bounds of the first side minus the second, and the two-sided 95 % interval.
     pub(super) fn drop(&self, from: usize, to: usize) -> Option<([f64; 2], [f64; 2])> {
         let differences = || self.values[from].iter().zip(&self.values[to]).map(|(a, b)| a - b);
-        Some((
-            quantiles(differences(), [0.05, 0.95])?,
-            quantiles(differences(), [0.025, 0.975])?,
-        ))
+        Some((quantiles(differences(), [0.05, 0.95])?, quantiles(differences(), [0.025, 0.975])?))
     }
 }
 
