@@ -51,6 +51,7 @@ pub(super) fn key(
         settings.threads,
         settings.activations.to_string(),
         settings.max_samples,
+        settings.scenario,
         settings.rounds,
         settings.block_seconds,
         settings.reuse_baseline,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::cell::{Torch, test_cell};
 use super::convert::{ConvertSettings, convert_model, selected, target_of};
+use super::measure::Scenario;
 use super::resume;
 use crate::config::{Config, DatasetConfig, ModelConfig};
 use crate::paths::cell_id;
@@ -45,6 +46,8 @@ pub struct TestSettings {
     pub activations: Activations,
     /// At most that many rows of each data set.
     pub max_samples: Option<usize>,
+    /// How queries come to the engines.
+    pub scenario: Scenario,
     /// Rounds of timed blocks, at least 5.
     pub rounds: usize,
     /// Seconds that a block of the fastest engine lasts at least.
@@ -72,6 +75,10 @@ pub fn test_models(
 ) -> Result<ExitClass, PipelineError> {
     if settings.rounds < 5 || !(0.01..=600.0).contains(&settings.block_seconds) {
         let reason = "at least 5 pairs of blocks of 0.01 to 600 seconds are needed";
+        return Err(PipelineError::Usage(reason.to_owned()));
+    }
+    if !settings.scenario.is_possible() {
+        let reason = "a batch has at least one query, and a rate is above 0";
         return Err(PipelineError::Usage(reason.to_owned()));
     }
     let cells = cells(config, settings)?;
@@ -234,6 +241,7 @@ fn run_settings(settings: &TestSettings, torch: &Torch) -> RunSettings {
         threads: settings.threads,
         activations: settings.activations.to_string(),
         max_samples: settings.max_samples,
+        scenario: settings.scenario.words(),
         rounds: settings.rounds,
         block_seconds: settings.block_seconds,
         reuse_baseline: settings.reuse_baseline,

@@ -14,6 +14,7 @@ mod provenance;
 mod report;
 mod run;
 mod samples;
+mod timing;
 
 use std::io::Write;
 use std::path::Path;
@@ -41,6 +42,7 @@ pub(crate) use kept::Kept;
 pub use report::schemas;
 pub(crate) use report::{Report, RunSettings, SCHEMA_VERSION};
 pub(crate) use run::{Recorder, RunFolder};
+pub(crate) use timing::TimingReport;
 
 /// The local time, ISO 8601 without zone, as the original writes it.
 pub(crate) fn now_local() -> String {

@@ -67,6 +67,8 @@ pub(crate) struct RunSettings {
     pub(crate) activations: String,
     /// At most that many rows of each data set.
     pub(crate) max_samples: Option<usize>,
+    /// How queries came to the engines, in words.
+    pub(crate) scenario: String,
     /// Rounds of timed blocks.
     pub(crate) rounds: usize,
     /// Seconds that a block of the fastest engine lasts at least.

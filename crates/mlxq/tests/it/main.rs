@@ -16,6 +16,7 @@ mod predict;
 mod progress;
 mod records;
 mod run;
+mod scenario;
 mod tasks;
 mod worker;
 
