@@ -31,22 +31,18 @@ const TIMEOUT: Duration = Duration::from_secs(3600);
 /// PyTorch, or why there is none.
 pub(super) type Torch = Result<torch::TorchInstallation, String>;
 
-/// Measures and judges `model`, whose original lies in `source`, on `dataset`.
+/// Measures and judges a model on a data set.
 ///
 /// # Errors
-/// When data, model or an engine is wrong.
+/// When model or an engine is wrong.
 pub(super) fn test_cell(
-    model: &ModelConfig,
-    dataset: &DatasetConfig,
-    source: PathBuf,
+    inputs: &Inputs,
     torch: &Torch,
     settings: &TestSettings,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, PipelineError> {
-    reporter.message(&format!("Testing {} on {}", model.name, dataset.key));
-    let inputs = Inputs::read(model, dataset, source, settings, reporter)?;
-    let runs = Runs::make(&inputs, torch, settings, reporter)?;
-    compare(&inputs, runs, torch, settings, reporter)
+    let runs = Runs::make(inputs, torch, settings, reporter)?;
+    compare(inputs, runs, torch, settings, reporter)
 }
 
 /// What the engines of a cell share.
@@ -69,7 +65,11 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn read(
+    /// Of `model`, whose original lies in `source`, on `dataset`.
+    ///
+    /// # Errors
+    /// When data or model is wrong.
+    pub(super) fn read(
         model: &'a ModelConfig,
         dataset: &'a DatasetConfig,
         source: PathBuf,

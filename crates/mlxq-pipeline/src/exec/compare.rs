@@ -207,19 +207,31 @@ fn speed([a, b]: [&CellReport; 2]) -> ComparedSpeed {
         let note = "both are the same measurement".to_owned();
         return ComparedSpeed { ratio: None, note };
     }
+    let protocols = [a, b].map(|cell| cell.provenance.protocol.words());
+    if protocols[0] != protocols[1] {
+        let note = format!("of two scenarios: {} and {}", protocols[0], protocols[1]);
+        return ComparedSpeed { ratio: None, note };
+    }
+    for (name, cell) in [("A", a), ("B", b)] {
+        if !cell.provenance.timing_checks.valid {
+            let why = cell.provenance.timing_checks.invalid.join("; ");
+            let note = format!("the times of {name} are not valid: {why}");
+            return ComparedSpeed { ratio: None, note };
+        }
+    }
     let ratio = old.qpm.zip(new.qpm).map(|(old, new)| new / old);
-    let note = match ratio {
-        None => "not measured in both".to_owned(),
-        Some(_) if a.provenance.machine_name() != b.provenance.machine_name() => {
-            "of different runs on different machines".to_owned()
-        }
-        Some(_) if old.engine.threads != new.engine.threads => {
-            format!(
-                "of different runs, with {} and {} threads",
-                old.engine.threads, new.engine.threads
-            )
-        }
-        Some(_) => "of different runs: what the machine did beside them is in it".to_owned(),
+    let (threads, machines) = (
+        [old.engine.threads, new.engine.threads],
+        [a, b].map(|cell| cell.provenance.machine_name()),
+    );
+    let note = if ratio.is_none() {
+        "not measured in both".to_owned()
+    } else if machines[0] != machines[1] {
+        "of different runs on different machines".to_owned()
+    } else if threads[0] != threads[1] {
+        format!("of different runs, with {} and {} threads", threads[0], threads[1])
+    } else {
+        "of different runs: what the machine did beside them is in it".to_owned()
     };
     ComparedSpeed { ratio, note }
 }

@@ -34,7 +34,7 @@ pub(super) fn details(
         "dataset": {
             "path": spec.path,
             "sha256": mlxq_hub::hash_file(&spec.path)?,
-            "blake3": data.hash,
+            "blake3": inputs.material.collection.as_ref().map_or(&data.hash, |all| &all.hash),
             "rows_in_file": data.rows_in_file,
             "rows_used": data.rows.len(),
             "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use mlxq_engine::torch;
 use mlxq_eval::gate::Verdict;
 use serde_json::{Map, Value, json};
 
-use super::cell::{Torch, test_cell};
+use super::cell::{Inputs, Torch, test_cell};
 use super::convert::{ConvertSettings, convert_model, selected, target_of};
 use super::measure::Scenario;
 use super::resume;
@@ -90,7 +90,8 @@ pub fn test_models(
     let torch = find_torch(settings, reporter);
     let ids: Vec<String> = cells.iter().flat_map(Cell::ids).collect();
     let recorder = Recorder::begin(&settings.places, run_settings(settings, &torch), &ids)?;
-    let mut run = Run { settings, reporter, torch, recorder, show };
+    let program = mlxq_hub::hash_file(&settings.program)?;
+    let mut run = Run { settings, reporter, torch, program, recorder, show };
     let done = run.all(&cells);
     let class = done.as_ref().map_or_else(PipelineError::exit_class, |class| *class);
     run.end(class)?;
@@ -102,6 +103,8 @@ struct Run<'r> {
     settings: &'r TestSettings,
     reporter: &'r dyn Reporter,
     torch: Torch,
+    /// Hash of this program's file.
+    program: String,
     recorder: Recorder,
     show: &'r mut dyn FnMut(&str),
 }
@@ -159,9 +162,11 @@ impl Run<'_> {
     ) -> Result<Kept, PipelineError> {
         let (settings, reporter) = (self.settings, self.reporter);
         let source = prepare(model, settings, reporter)?;
-        let key = resume::key(model, dataset, &source, &self.torch, settings)?;
+        reporter.message(&format!("Testing {} on {}", model.name, dataset.key));
+        let inputs = Inputs::read(model, dataset, source, settings, reporter)?;
+        let key = resume::key(id, &inputs, &self.program, &self.torch, settings)?;
         let found = (!settings.fresh).then(|| Kept::find(&settings.places, &key)).flatten();
-        if let Some(kept) = found.filter(|kept| kept.cell.id == id) {
+        if let Some(kept) = found {
             let CellReport { measured, measured_by, .. } = &kept.cell;
             reporter.message(&format!(
                 "{} on {}: already measured at {measured}; --fresh measures again",
@@ -173,7 +178,7 @@ impl Run<'_> {
         }
         self.recorder.event(&Event::CellStarted { cell: id })?;
         let begun = Instant::now();
-        let comparison = test_cell(model, dataset, source, &self.torch, settings, reporter)?;
+        let comparison = test_cell(&inputs, &self.torch, settings, reporter)?;
         let cell = comparison.report(model, &key, self.recorder.id())?;
         let kept = Kept::new(cell, comparison);
         kept.keep(&settings.places)?;

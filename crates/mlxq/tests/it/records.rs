@@ -254,7 +254,9 @@ fn two_runs_are_compared_over_the_same_rows_only() {
     let expected = count((false, true)) as f64 - count((true, false)) as f64;
     assert!((difference - expected / 24.0).abs() < 1e-12);
     let text = work.mlxq(&["compare", names[0], &format!("{}/report.json", names[1])]).good();
-    assert!(text.stdout.contains("of different runs"), "{}", text.stdout);
+    // The machine of a test may be too noisy for valid times.
+    let said = ["of different runs", "are not valid: the machine was noisy"];
+    assert!(said.iter().any(|words| text.stdout.contains(words)), "{}", text.stdout);
 
     work.mlxq(&["compare", names[0], "nowhere"]).refused(3, &["nowhere"]);
     work.mlxq(&["compare", names[0]]).refused(2, &["<B>"]);
