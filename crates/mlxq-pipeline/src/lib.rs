@@ -21,6 +21,7 @@ pub use exec::convert::{
     ConvertSettings, FolderSettings, FoundSource, convert_folder, convert_models, find_source,
 };
 pub use exec::inspect::inspect_folder;
+pub use exec::measure::Scenario;
 pub use exec::test::{TestSettings, test_models};
 pub use exit::ExitClass;
 pub use log::Logged;

@@ -268,6 +268,17 @@ pub(crate) struct TestArguments {
     /// At most that many rows of each data set
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_samples: Option<usize>,
+    /// How queries come to the engines: one after the other; all at once, in batches; or at random times,
+    /// whether or not the engine has answered
+    #[arg(long, value_name = "NAME", default_value = "single-stream",
+        value_parser = ["single-stream", "offline", "server"])]
+    pub(crate) scenario: String,
+    /// Queries of a batch, for the scenario `offline` [default: 32]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) batch_size: Option<usize>,
+    /// Queries that arrive per second on average, for the scenario `server`
+    #[arg(long, value_name = "QPS", required_if_eq("scenario", "server"))]
+    pub(crate) rate: Option<f64>,
     /// Pairs of timed blocks, at least 5; the speed gate needs 10
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
     pub(crate) block_pairs: usize,

@@ -1,6 +1,7 @@
 //! Intervals and tests for paired results.
 
 mod bootstrap;
+pub mod drift;
 mod mcnemar;
 mod paired;
 mod ratio;

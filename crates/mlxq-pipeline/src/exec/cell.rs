@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::convert::target_of;
 use super::judge::{self, Case, Judged};
-use super::measure::{Protocol, measure};
+use super::measure::{Measured, Protocol, Queries, measure};
 use super::provenance::details;
 use super::rows::EncodedRows;
 use super::run::{FolderSize, Run};
@@ -31,22 +31,18 @@ const TIMEOUT: Duration = Duration::from_secs(3600);
 /// PyTorch, or why there is none.
 pub(super) type Torch = Result<torch::TorchInstallation, String>;
 
-/// Measures and judges `model`, whose original lies in `source`, on `dataset`.
+/// Measures and judges a model on a data set.
 ///
 /// # Errors
-/// When data, model or an engine is wrong.
+/// When model or an engine is wrong.
 pub(super) fn test_cell(
-    model: &ModelConfig,
-    dataset: &DatasetConfig,
-    source: PathBuf,
+    inputs: &Inputs,
     torch: &Torch,
     settings: &TestSettings,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, PipelineError> {
-    reporter.message(&format!("Testing {} on {}", model.name, dataset.key));
-    let inputs = Inputs::read(model, dataset, source, settings, reporter)?;
-    let runs = Runs::make(&inputs, torch, settings, reporter)?;
-    compare(&inputs, runs, torch, settings, reporter)
+    let runs = Runs::make(inputs, torch, settings, reporter)?;
+    compare(inputs, runs, torch, settings, reporter)
 }
 
 /// What the engines of a cell share.
@@ -69,7 +65,11 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn read(
+    /// Of `model`, whose original lies in `source`, on `dataset`.
+    ///
+    /// # Errors
+    /// When data or model is wrong.
+    pub(super) fn read(
         model: &'a ModelConfig,
         dataset: &'a DatasetConfig,
         source: PathBuf,
@@ -198,6 +198,7 @@ struct Runs {
     torch: Option<Run>,
     original: Run,
     converted: Run,
+    measured: Measured,
 }
 
 impl Runs {
@@ -209,7 +210,7 @@ impl Runs {
         reporter: &dyn Reporter,
     ) -> Result<Self, PipelineError> {
         let key = torch.as_ref().ok().map(|torch| {
-            let how = format!("f32 single-stream threads={}", settings.threads);
+            let how = format!("f32 {} threads={}", settings.scenario.words(), settings.threads);
             baseline::key(&inputs.fingerprint, &inputs.rows.batch, &torch.versions, &how)
         });
         let asked = key.as_ref().filter(|_| settings.reuse_baseline);
@@ -224,7 +225,7 @@ impl Runs {
         workers.push(start(native(settings, Activations::Float32), &inputs.source)?);
         workers.push(start(native(settings, settings.activations), &inputs.target)?);
 
-        let mut runs = run_all(&mut workers, &inputs.rows, settings, reporter)?;
+        let (mut runs, measured) = run_all(&mut workers, &inputs.rows, settings, reporter)?;
         let lost = || PipelineError::Measure("an engine's run is missing".to_owned());
         let converted = runs.pop().ok_or_else(lost)?;
         let original = runs.pop().ok_or_else(lost)?;
@@ -232,7 +233,7 @@ impl Runs {
         if let (Some(run), Some(key)) = (&fresh, &key) {
             baseline::keep(&settings.places, key, run)?;
         }
-        Ok(Self { torch: fresh.or(kept), original, converted })
+        Ok(Self { torch: fresh.or(kept), original, converted, measured })
     }
 }
 
@@ -265,7 +266,7 @@ fn run_all(
     rows: &EncodedRows,
     settings: &TestSettings,
     reporter: &dyn Reporter,
-) -> Result<Vec<Run>, PipelineError> {
+) -> Result<(Vec<Run>, Measured), PipelineError> {
     let mut outputs: Vec<Output> = Vec::with_capacity(workers.len());
     let total = workers.len() as u64;
     let work = Work::new(reporter, "predicting", Unit::Steps);
@@ -277,10 +278,18 @@ fn run_all(
         }
     }
     drop(work);
-    let protocol = Protocol { rounds: settings.rounds, block_seconds: settings.block_seconds };
-    let timings = measure(workers, rows, protocol, reporter)?;
+    let TestSettings { scenario, rounds, block_seconds, .. } = *settings;
+    let protocol = Protocol { scenario, rounds, block_seconds };
+    let EncodedRows { tokenizing, rows_per_query, .. } = rows;
+    let queries = Queries { tokenizing, rows_per_query: *rows_per_query };
+    let mut measured = measure(workers, &queries, &protocol, reporter)?;
+    for reason in &measured.checks.invalid {
+        reporter.warning(&format!("the times are not valid: {reason}"));
+    }
+    let timings = std::mem::take(&mut measured.timings);
     let answered = workers.iter().zip(outputs).zip(timings);
-    Ok(answered.map(|((worker, output), timing)| Run::new(worker, output, timing)).collect())
+    let runs = answered.map(|((worker, output), timing)| Run::new(worker, output, timing));
+    Ok((runs.collect(), measured))
 }
 
 fn compare(
@@ -290,7 +299,7 @@ fn compare(
     settings: &TestSettings,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, PipelineError> {
-    let mut details = details(inputs, settings)?;
+    let mut details = details(inputs, &runs.measured, settings)?;
     if let Some(run) = &runs.torch {
         let check = judge::agreement(&run.output, &runs.original.output);
         warn_of_disagreement(&check, reporter);

@@ -5,7 +5,6 @@ use std::path::Path;
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_checkpoint::{Checkpoint, ConvertRequest};
 use mlxq_eval::gate::{self, DropEvidence, Gate, SpeedEvidence};
-use mlxq_eval::stats::LogRatio;
 
 use super::cell::{Inputs, Torch};
 use super::run::Run;
@@ -43,13 +42,7 @@ pub(super) fn speed_evidence(torch: &Torch, run: Option<&Run>, converted: &Run) 
         (Ok(_), Some(run)) if run.cached => return SpeedEvidence::Cached,
         (Ok(_), Some(run)) => run,
     };
-    let pairs = converted.timing.blocks.iter().zip(&run.timing.blocks);
-    let ratios: Vec<f64> = pairs.map(|(converted, torch)| converted.qpm() / torch.qpm()).collect();
-    let seconds = run.timing.seconds().min(converted.timing.seconds());
-    match LogRatio::new(&ratios) {
-        Some(ratio) => SpeedEvidence::Measured { ratio, seconds },
-        None => SpeedEvidence::None("the blocks gave no ratios".to_owned()),
-    }
+    converted.timing.speed_against(&run.timing)
 }
 
 /// What the recipe must come to, by the tensor list.

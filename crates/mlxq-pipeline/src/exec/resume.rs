@@ -1,69 +1,63 @@
 //! Which cells are measured already: each is keyed by the hash of all that it depends on.
 
-use std::path::{Path, PathBuf};
-
-use mlxq_eval::data::FileSpec;
+use mlxq_engine::{torch, worker};
 use serde_json::json;
 
-use super::cell::Torch;
-use super::convert::target_of;
+use super::cell::{Inputs, Torch};
 use super::test::TestSettings;
 use crate::PipelineError;
-use crate::config::{DatasetConfig, DatasetSource, ModelConfig};
 
-/// The version of how cells are measured and judged; it grows with every change after which figures
-/// could differ.
+/// The kind of step, and the version of what its key is made of.
 const STEP: &str = "cell-v1";
 
-/// The key of `model`, whose original lies in `source`, on `dataset`: the contents of both folders and
-/// of the data's files, what is asked of them, the engines and the machine.
+/// The key of the cell `id`: the contents of both folders and of the data, the rows as engines get them,
+/// what is asked of them, the engines, this program (the hash of its file, `program`) and the machine.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub(super) fn key(
-    model: &ModelConfig,
-    dataset: &DatasetConfig,
-    source: &Path,
+    id: &str,
+    inputs: &Inputs,
+    program: &str,
     torch: &Torch,
     settings: &TestSettings,
 ) -> Result<String, PipelineError> {
-    let folder = |path: &Path| Ok::<_, PipelineError>(mlxq_hub::fingerprint(path)?.blake3);
-    let (data, how) = match &dataset.source {
-        DatasetSource::Local(spec) => (data_hash(spec)?, format!("{spec:?}")),
-        DatasetSource::HuggingFace(name) => (String::new(), name.clone()),
-    };
+    let Inputs { model, task, material, metrics, rows, fingerprint, target, .. } = inputs;
+    let (_, tokens) = worker::protocol::rows(&rows.batch);
     let parts = json!([
         STEP,
-        env!("CARGO_PKG_VERSION"),
-        mlxq_hub::hash_bytes(mlxq_engine::torch::script().as_bytes()),
-        folder(source)?,
-        folder(&target_of(model, &settings.output_dir))?,
-        data,
-        how,
-        dataset.key,
-        dataset.max_length,
+        program,
+        mlxq_hub::hash_bytes(torch::script().as_bytes()),
+        id,
         model.name,
-        format!("{:?}", model.task),
+        task.name(),
+        metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>(),
         format!("{:?}", model.recipe),
         format!("{:?}", model.gates),
+        fingerprint,
+        mlxq_hub::fingerprint(target)?.blake3,
+        [
+            Some(&material.data.hash),
+            material.collection.as_ref().map(|collection| &collection.hash),
+            material.threshold_rows.as_ref().map(|rows| &rows.hash),
+        ],
+        material.data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+        material.data.labels,
+        material.label_map,
+        material.candidates,
+        material.template,
+        mlxq_hub::hash_bytes(&tokens),
         torch.as_ref().ok().map(|torch| &torch.versions),
         torch.as_ref().err(),
         settings.threads,
         settings.activations.to_string(),
-        settings.max_samples,
+        settings.scenario,
         settings.rounds,
         settings.block_seconds,
         settings.reuse_baseline,
         machine(),
     ]);
     Ok(mlxq_hub::hash_bytes(parts.to_string().as_bytes()))
-}
-
-/// The hashes of all files of a data set.
-fn data_hash(spec: &FileSpec) -> Result<String, PipelineError> {
-    let files = [&spec.path].into_iter().chain(&spec.further).chain(&spec.labels_path);
-    let hash = |path: &PathBuf| Ok(mlxq_hub::hash_file(path)?);
-    Ok(files.map(hash).collect::<Result<Vec<_>, PipelineError>>()?.join(" "))
 }
 
 /// What a machine's times depend on most: a record moved to another one is measured again.

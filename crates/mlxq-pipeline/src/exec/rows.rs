@@ -57,9 +57,4 @@ impl EncodedRows {
         self.truncated += usize::from(encoding.truncated);
         self.batch.push(&encoding.ids, &encoding.type_ids);
     }
-
-    /// Number of queries.
-    pub(super) fn queries(&self) -> usize {
-        self.tokenizing.len()
-    }
 }

@@ -9,8 +9,9 @@ use mlxq_engine::torch;
 use mlxq_eval::gate::Verdict;
 use serde_json::{Map, Value, json};
 
-use super::cell::{Torch, test_cell};
+use super::cell::{Inputs, Torch, test_cell};
 use super::convert::{ConvertSettings, convert_model, selected, target_of};
+use super::measure::Scenario;
 use super::resume;
 use crate::config::{Config, DatasetConfig, ModelConfig};
 use crate::paths::cell_id;
@@ -45,6 +46,8 @@ pub struct TestSettings {
     pub activations: Activations,
     /// At most that many rows of each data set.
     pub max_samples: Option<usize>,
+    /// How queries come to the engines.
+    pub scenario: Scenario,
     /// Rounds of timed blocks, at least 5.
     pub rounds: usize,
     /// Seconds that a block of the fastest engine lasts at least.
@@ -74,6 +77,10 @@ pub fn test_models(
         let reason = "at least 5 pairs of blocks of 0.01 to 600 seconds are needed";
         return Err(PipelineError::Usage(reason.to_owned()));
     }
+    if !settings.scenario.is_possible() {
+        let reason = "a batch has at least one query, and a rate is above 0";
+        return Err(PipelineError::Usage(reason.to_owned()));
+    }
     let cells = cells(config, settings)?;
     if settings.dry_run {
         return dry_run(&cells, settings, reporter);
@@ -83,7 +90,8 @@ pub fn test_models(
     let torch = find_torch(settings, reporter);
     let ids: Vec<String> = cells.iter().flat_map(Cell::ids).collect();
     let recorder = Recorder::begin(&settings.places, run_settings(settings, &torch), &ids)?;
-    let mut run = Run { settings, reporter, torch, recorder, show };
+    let program = mlxq_hub::hash_file(&settings.program)?;
+    let mut run = Run { settings, reporter, torch, program, recorder, show };
     let done = run.all(&cells);
     let class = done.as_ref().map_or_else(PipelineError::exit_class, |class| *class);
     run.end(class)?;
@@ -95,6 +103,8 @@ struct Run<'r> {
     settings: &'r TestSettings,
     reporter: &'r dyn Reporter,
     torch: Torch,
+    /// Hash of this program's file.
+    program: String,
     recorder: Recorder,
     show: &'r mut dyn FnMut(&str),
 }
@@ -152,9 +162,11 @@ impl Run<'_> {
     ) -> Result<Kept, PipelineError> {
         let (settings, reporter) = (self.settings, self.reporter);
         let source = prepare(model, settings, reporter)?;
-        let key = resume::key(model, dataset, &source, &self.torch, settings)?;
+        reporter.message(&format!("Testing {} on {}", model.name, dataset.key));
+        let inputs = Inputs::read(model, dataset, source, settings, reporter)?;
+        let key = resume::key(id, &inputs, &self.program, &self.torch, settings)?;
         let found = (!settings.fresh).then(|| Kept::find(&settings.places, &key)).flatten();
-        if let Some(kept) = found.filter(|kept| kept.cell.id == id) {
+        if let Some(kept) = found {
             let CellReport { measured, measured_by, .. } = &kept.cell;
             reporter.message(&format!(
                 "{} on {}: already measured at {measured}; --fresh measures again",
@@ -166,7 +178,7 @@ impl Run<'_> {
         }
         self.recorder.event(&Event::CellStarted { cell: id })?;
         let begun = Instant::now();
-        let comparison = test_cell(model, dataset, source, &self.torch, settings, reporter)?;
+        let comparison = test_cell(&inputs, &self.torch, settings, reporter)?;
         let cell = comparison.report(model, &key, self.recorder.id())?;
         let kept = Kept::new(cell, comparison);
         kept.keep(&settings.places)?;
@@ -234,6 +246,7 @@ fn run_settings(settings: &TestSettings, torch: &Torch) -> RunSettings {
         threads: settings.threads,
         activations: settings.activations.to_string(),
         max_samples: settings.max_samples,
+        scenario: settings.scenario.words(),
         rounds: settings.rounds,
         block_seconds: settings.block_seconds,
         reuse_baseline: settings.reuse_baseline,

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Judgement;
 use super::provenance::{Agreement, Provenance};
+use super::timing::TimingReport;
 
 /// What a gate or all gates together say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -212,6 +213,8 @@ pub(crate) struct SideReport {
     pub(crate) latencies_ms: Vec<f64>,
     /// Figure → why there is none.
     pub(crate) missing: BTreeMap<String, String>,
+    /// How these times were taken: scenario, batches, load, memory above idle, what was noticed.
+    pub(crate) timing: TimingReport,
 }
 
 impl SideReport {

@@ -3,13 +3,13 @@
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_engine::EngineInfo;
 use mlxq_eval::gate::{Gate, Verdict};
-use mlxq_eval::metric::{Metric, fewest_for_quantile, percentile};
+use mlxq_eval::metric::{Metric, percentile};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::cell::{CellReport, Figure, GateReport, Quantization, SideReport, Sides, TimingSource};
 use super::original::FirstAnswers;
-use super::{Judgement, Sample, now_utc};
+use super::{Judgement, Sample, TimingReport, now_utc};
 use crate::PipelineError;
 use crate::config::ModelConfig;
 use crate::paths::cell_id;
@@ -49,6 +49,8 @@ pub(crate) struct SideFigures {
     pub(crate) predictions: Vec<Value>,
     /// Whether the times are from an earlier run.
     pub(crate) cached: bool,
+    /// How the times were taken.
+    pub(crate) timing: TimingReport,
 }
 
 /// One engine and its figures.
@@ -171,8 +173,9 @@ impl Side {
         let Self { info, figures } = self;
         let count = figures.latencies_ms.len();
         let missing = [("latency_p50_ms", 0.5), ("latency_p95_ms", 0.95), ("latency_p99_ms", 0.99)];
-        let missing = missing.map(|(key, p)| (key.to_owned(), fewest_for_quantile(p)));
-        let missing = missing.into_iter().filter(|(_, fewest)| count < *fewest);
+        let missing = missing.into_iter().filter_map(|(key, p)| {
+            Some((key.to_owned(), figures.timing.missing_latency(count, p)?))
+        });
         let percentile_ms = |p| percentile(&figures.latencies_ms, p);
         SideReport {
             engine: info.into(),
@@ -201,9 +204,8 @@ impl Side {
             },
             blocks_qpm: figures.blocks_qpm.clone(),
             latencies_ms: figures.latencies_ms.clone(),
-            missing: missing
-                .map(|(key, fewest)| (key, format!("{count} queries, needs {fewest}")))
-                .collect(),
+            missing: missing.collect(),
+            timing: figures.timing.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod provenance;
 mod report;
 mod run;
 mod samples;
+mod timing;
 
 use std::io::Write;
 use std::path::Path;
@@ -23,14 +24,14 @@ use tempfile::NamedTempFile;
 
 use crate::PipelineError;
 
-pub(crate) use cell::{CellReport, SideReport, TimingSource};
+pub(crate) use cell::{CellReport, Figure, SideReport, TimingSource};
 pub use compared::Compared;
 pub(crate) use compared::{
     ComparedCell, ComparedFigure, ComparedFlips, ComparedRun, ComparedSide, ComparedSpeed,
 };
 pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub(crate) use events::Event;
-pub(crate) use figures::{figure, right};
+pub(crate) use figures::Rows;
 pub use inspection::Inspected;
 pub(crate) use inspection::{Row, Total, bits_per_weight};
 pub(crate) use judgement::{
@@ -41,6 +42,7 @@ pub(crate) use kept::Kept;
 pub use report::schemas;
 pub(crate) use report::{Report, RunSettings, SCHEMA_VERSION};
 pub(crate) use run::{Recorder, RunFolder};
+pub(crate) use timing::TimingReport;
 
 /// The local time, ISO 8601 without zone, as the original writes it.
 pub(crate) fn now_local() -> String {

@@ -108,7 +108,6 @@ fn side(
         "first_query_ms": report.first_query_ms,
         "warmup_queries": report.warmup_queries,
         "measured_seconds": report.measured_seconds,
-        "scenario": "single-stream",
         "timing_source": report.timing_source,
         "threads": report.engine.threads,
         "engine": report.engine,
@@ -120,6 +119,9 @@ fn side(
         // The original's readers take the primary figure from `accuracy`, whatever it is.
         let scores = report.scores.iter();
         side.extend(scores.map(|figure| (figure.metric.clone(), json!(figure.value))));
+        if let Value::Object(timing) = json!(report.timing) {
+            side.extend(timing);
+        }
     }
     side
 }

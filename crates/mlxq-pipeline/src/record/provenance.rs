@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use crate::exec::environment::Environment;
+use crate::exec::measure::Scenario;
+use crate::exec::measure::checks::TimingChecks;
 
 /// Task, data, tokens, protocol, checkpoints and machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +27,10 @@ pub(crate) struct Provenance {
     pub(crate) original: FolderReport,
     /// The converted folder.
     pub(crate) converted: FolderReport,
-    /// The machine, as far as it can be read.
-    pub(crate) machine: Value,
+    /// The machine before, after and during the measurement, as far as it can be read.
+    pub(crate) environment: Environment,
+    /// Whether the times may be judged.
+    pub(crate) timing_checks: TimingChecks,
     /// The version of this program.
     pub(crate) mlxq_version: String,
 }
@@ -33,7 +38,7 @@ pub(crate) struct Provenance {
 impl Provenance {
     /// The processor's name, by which machines are told apart.
     pub(crate) fn machine_name(&self) -> Option<&str> {
-        self.machine.get("cpu").and_then(Value::as_str)
+        self.environment.machine.cpu.as_deref()
     }
 }
 
@@ -89,8 +94,15 @@ pub(crate) struct LongestRow {
 /// How times were taken, and differences resampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ProtocolReport {
-    /// `single-stream`: one query after the other.
+    /// `single-stream`, one query after the other; `offline`, all at once in batches; or `server`, queries
+    /// that arrive at random.
     pub(crate) scenario: String,
+    /// Queries of a batch, in the scenario `offline`.
+    pub(crate) batch_size: Option<usize>,
+    /// Queries per second on average, in the scenario `server`.
+    pub(crate) rate_per_second: Option<f64>,
+    /// Seed of their arrival times, which are the same for all engines.
+    pub(crate) arrival_seed: Option<u64>,
     /// Rounds: blocks of each engine.
     pub(crate) rounds: usize,
     /// Seconds that a block of the fastest engine lasts at least.
@@ -101,6 +113,17 @@ pub(crate) struct ProtocolReport {
     pub(crate) bootstrap_resamples: usize,
     /// Its seed.
     pub(crate) seed: u64,
+}
+
+impl ProtocolReport {
+    /// The scenario and its settings, in words.
+    pub(crate) fn words(&self) -> String {
+        match (self.batch_size, self.rate_per_second) {
+            (Some(batch), _) => Scenario::Offline { batch_size: batch }.words(),
+            (None, Some(rate)) => Scenario::Server { rate }.words(),
+            (None, None) => self.scenario.clone(),
+        }
+    }
 }
 
 /// A model's folder.

@@ -29,8 +29,20 @@ pub(crate) fn table(cell: &CellReport) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text =
-        format!("\n{} on {} ({} rows)\n{table}\n", cell.model, cell.dataset_key, cell.sample_size);
+    let mut text = format!(
+        "\n{} on {} ({} rows, {})\n{table}\n",
+        cell.model,
+        cell.dataset_key,
+        cell.sample_size,
+        cell.provenance.protocol.words()
+    );
+    let sides =
+        [("PyTorch", torch), ("mlxq f32", Some(original)), (&converted_name, Some(converted))];
+    for (name, side) in sides {
+        for flag in side.iter().flat_map(|side| &side.timing.timing_checks.flags) {
+            text.push_str(&format!("{name}: {flag}\n"));
+        }
+    }
     if torch.is_some_and(is_cached) {
         text.push_str("* PyTorch's times are from an earlier run\n");
     }
@@ -76,6 +88,7 @@ fn is_cached(side: &SideReport) -> bool {
 
 fn latency(side: &SideReport, key: &str, value: Option<f64>) -> String {
     match side.missing.get(key) {
+        Some(_) if side.timing.batch_size.is_some() => "-".to_owned(),
         Some(why) => why.rsplit(", ").next().unwrap_or(why).to_owned() + " queries",
         None => timed(side, value, 2),
     }

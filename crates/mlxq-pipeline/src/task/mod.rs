@@ -27,7 +27,7 @@ use mlxq_eval::data::{self, Collection, Dataset};
 use mlxq_eval::metric::Metric;
 use serde_json::Value;
 
-pub(crate) use answers::{Answers, Labelled, Ranking, References};
+pub(crate) use answers::{Answers, Labelled, Ranking, References, wide};
 
 use crate::PipelineError;
 use crate::record::SampleId;

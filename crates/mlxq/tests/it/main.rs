@@ -14,7 +14,9 @@ mod kill;
 mod llama;
 mod predict;
 mod progress;
+mod records;
 mod run;
+mod scenario;
 mod tasks;
 mod worker;
 

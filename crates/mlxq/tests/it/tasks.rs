@@ -42,7 +42,8 @@ fn zero_shot_asks_about_the_labels_in_words() {
     config(&work, "tiny-bert-classify", "zero-shot-classification", dataset, "");
     let texts: Vec<String> =
         (0..24).map(|n| format!("{} {}", TEXTS[n % 6], TEXTS[(n / 6 + n) % 6])).collect();
-    let requests: String = texts.iter().map(|text| format!("{}\n", json!({"text": text}))).collect();
+    let requests: String =
+        texts.iter().map(|text| format!("{}\n", json!({"text": text}))).collect();
     let words = ["predict", "tiny-bert-classify", "--input", "-", "--candidate-labels"];
     let words = [&words[..], &["card payment, savings account"]].concat();
     let answers = work.mlxq_with(&words, &requests).good();
@@ -63,7 +64,8 @@ fn zero_shot_asks_about_the_labels_in_words() {
         record["zero_shot_hypotheses"]["SavingsAccount"],
         "This example is savings account."
     );
-    let figures = record["judgement"]["original_to_converted"]["figures"].as_array().expect("a list");
+    let figures =
+        record["judgement"]["original_to_converted"]["figures"].as_array().expect("a list");
     let names: Vec<_> = figures.iter().map(|figure| figure["metric"].as_str()).collect();
     assert_eq!(names, [Some("accuracy"), Some("macro_f1")]);
     // Wilson's interval of 22 of 24 (statsmodels 0.15).
@@ -88,7 +90,10 @@ fn zero_shot_on_data_of_inference_is_inference() {
     assert_eq!((&record["task"], &record["zero_shot_hypotheses"]), (&json!("nli"), &Value::Null));
     assert!(record["labels"]["fold"].as_str().expect("a fold").contains("not_entailment"));
     let flips = &record["judgement"]["original_to_converted"]["flips"];
-    assert_eq!(flips["examples"].as_array().map(Vec::len), flips["changed"].as_u64().map(|n| n as usize));
+    assert_eq!(
+        flips["examples"].as_array().map(Vec::len),
+        flips["changed"].as_u64().map(|n| n as usize)
+    );
 }
 
 /// Every document is a query's own text, so each query finds its document first.
