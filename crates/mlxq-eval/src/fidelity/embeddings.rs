@@ -202,7 +202,8 @@ mod tests {
         base.extend([0.0, 0.0]);
         let found = EmbeddingFidelity::of(&base, &base, 2, None).expect("texts");
         assert_eq!((found.cosine_min(), found.relative_error), (1.0, 0.0));
-        assert_eq!((found.pair_rank_correlation, found.neighbour_overlap), (Some(1.0), Some(1.0)));
+        assert!(found.pair_rank_correlation.is_some_and(|rank| rank > 1.0 - 1e-12));
+        assert_eq!(found.neighbour_overlap, Some(1.0));
         assert!(found.doubts().is_empty());
     }
 
@@ -213,7 +214,7 @@ mod tests {
         let converted = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0];
         let pairs = [(0, 1), (0, 2), (0, 3)];
         let found = EmbeddingFidelity::of(&base, &converted, 2, Some(&pairs)).expect("texts");
-        assert_eq!(found.pair_rank_correlation, Some(-1.0));
+        assert!(found.pair_rank_correlation.is_some_and(|rank| rank < -1.0 + 1e-12));
         assert_eq!(found.neighbour_overlap, None);
         assert_eq!(EmbeddingFidelity::of(&base, &converted, 2, Some(&[(0, 4)])), None);
         assert_eq!(EmbeddingFidelity::of(&base, &base[..6], 2, None), None);

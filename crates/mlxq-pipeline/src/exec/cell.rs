@@ -288,7 +288,13 @@ fn gates(
     Ok([
         gate::accuracy(drop, asked.max_accuracy_drop),
         gate::speed(speed, asked.min_speedup),
-        gate::size(size_mb, asked.target_size_mb, asked.size_rule, &arithmetic),
+        gate::size(
+            size_mb,
+            asked.target_size_mb,
+            asked.size_rule,
+            gate::SIZE_TOLERANCE,
+            &arithmetic,
+        ),
     ])
 }
 
