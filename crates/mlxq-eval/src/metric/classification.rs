@@ -32,6 +32,11 @@ impl Confusion {
         self.counts.chunks(self.classes + 1)
     }
 
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// Rows counted.
     pub fn rows(&self) -> usize {
         self.counts.iter().sum()
@@ -52,7 +57,8 @@ impl Confusion {
         self.counts[class * (self.classes + 1) + class]
     }
 
-    fn right(&self) -> usize {
+    /// Rows that are right.
+    pub fn right(&self) -> usize {
         (0..self.classes).map(|class| self.hits(class)).sum()
     }
 

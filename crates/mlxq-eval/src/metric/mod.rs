@@ -10,6 +10,7 @@ mod ranking;
 
 pub use classification::{Confusion, Hits, accuracy, micro_f1};
 pub use correlation::{cosine, pearson, ranks, spearman};
+pub(crate) use quantile::quantile_of_sorted;
 pub use quantile::{fewest_for_quantile, nearest_rank, percentile, quantile};
 pub use ranking::{Threshold, average_precision, best_threshold, ndcg, recall};
 

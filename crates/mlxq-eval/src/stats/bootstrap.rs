@@ -1,6 +1,6 @@
 //! The paired bootstrap, for figures without a formula.
 
-use crate::metric::quantile;
+use crate::metric::quantile_of_sorted;
 
 /// The generator SplitMix64 (Steele, Lea & Flood 2014).
 #[derive(Debug, Clone)]
@@ -26,41 +26,74 @@ impl SplitMix64 {
     }
 }
 
-/// Differences over resampled rows.
+/// A figure over resampled rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
     /// The 5 % and 95 % quantiles: one-sided 95 % bounds.
     pub bounds: (f64, f64),
     /// The 2.5 % and 97.5 % quantiles: the two-sided 95 % interval.
     pub two_sided: (f64, f64),
+    /// The mean of all resamples.
+    pub mean: f64,
     /// Resamples for which the figure was defined.
     pub resamples: usize,
     /// Resamples for which it was not.
     pub undefined: usize,
 }
 
-/// Resamples `0..rows` with replacement `resamples` times and takes `difference` of each sample of
-/// row indices, both sides on the same rows. `None` when more than 1 % of the resamples have none.
+/// So many resamples had no figure that an interval of the others would say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the figure is undefined on {undefined} of {resamples} resamples, more than 1 %")]
+pub struct Undefined {
+    /// Resamples without a figure.
+    pub undefined: usize,
+    /// All resamples.
+    pub resamples: usize,
+}
+
+/// Resamples `0..rows` with replacement `resamples` times and takes `figure` of each sample of row
+/// indices, which may stand for queries as well; limits are type-7 quantiles of what comes out (Efron's
+/// percentile interval).
+///
+/// A sample for which the figure is undefined, because all its rows are of one class or all scores are
+/// equal, is dropped and counted.
+///
+/// # Errors
+/// When more than 1 % are.
+pub fn resample(
+    rows: usize,
+    resamples: usize,
+    seed: u64,
+    figure: impl Fn(&[usize]) -> Option<f64>,
+) -> Result<Bootstrap, Undefined> {
+    let mut random = SplitMix64::new(seed);
+    let mut sample = vec![0; rows];
+    let mut values = Vec::with_capacity(resamples);
+    for _ in 0..resamples {
+        sample.iter_mut().for_each(|row| *row = random.below(rows));
+        values.extend(figure(&sample).filter(|value| !value.is_nan()));
+    }
+    let undefined = resamples - values.len();
+    values.sort_by(f64::total_cmp);
+    let quantile = |p| quantile_of_sorted(&values, p).ok_or(Undefined { undefined, resamples });
+    let (bounds, two_sided) =
+        ((quantile(0.05)?, quantile(0.95)?), (quantile(0.025)?, quantile(0.975)?));
+    if undefined * 100 > resamples {
+        return Err(Undefined { undefined, resamples });
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    Ok(Bootstrap { bounds, two_sided, mean, resamples: values.len(), undefined })
+}
+
+/// [`resample`] of the difference of two sides on the same rows; `None` when more than 1 % of the
+/// resamples have none.
 pub fn paired_difference(
     rows: usize,
     resamples: usize,
     seed: u64,
     difference: impl Fn(&[usize]) -> Option<f64>,
 ) -> Option<Bootstrap> {
-    let mut random = SplitMix64::new(seed);
-    let mut sample = vec![0; rows];
-    let mut values = Vec::with_capacity(resamples);
-    for _ in 0..resamples {
-        sample.iter_mut().for_each(|row| *row = random.below(rows));
-        values.extend(difference(&sample));
-    }
-    let undefined = resamples - values.len();
-    if undefined * 100 > resamples {
-        return None;
-    }
-    let bounds = (quantile(&values, 0.05)?, quantile(&values, 0.95)?);
-    let two_sided = (quantile(&values, 0.025)?, quantile(&values, 0.975)?);
-    Some(Bootstrap { bounds, two_sided, resamples: values.len(), undefined })
+    resample(rows, resamples, seed, difference).ok()
 }
 
 #[cfg(test)]
@@ -95,5 +128,36 @@ mod tests {
         let result = paired_difference(12, 2000, 7, drop).expect("defined");
         assert!(result.bounds.0.abs() < 1e-9, "{result:?}");
         assert!((result.bounds.1 - 0.095_238_095_2).abs() < 1e-9, "{result:?}");
+        assert!((result.two_sided.1 - 0.111_163_522_0).abs() < 1e-9, "{result:?}");
+    }
+
+    /// The same resamples in Python: mean 0.101125, 2.5 % -0.1, 97.5 % 0.3.
+    #[test]
+    fn a_paired_drop_of_accuracy() {
+        let base = [1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1];
+        let conv = [1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 0, 1];
+        let drop = |rows: &[usize]| {
+            let lost: i32 = rows.iter().map(|row| base[*row] - conv[*row]).sum();
+            Some(f64::from(lost) / 20.0)
+        };
+        let result = resample(20, 2000, 42, drop).expect("defined");
+        assert!((result.mean - 0.101_125).abs() < 1e-12, "{result:?}");
+        assert!((result.two_sided.0 + 0.1).abs() < 1e-12, "{result:?}");
+        assert!((result.two_sided.1 - 0.3).abs() < 1e-12, "{result:?}");
+    }
+
+    /// A sample of three rows lacks the first with the chance (2/3)^3.
+    #[test]
+    fn samples_without_a_figure_are_counted() {
+        let needs_first = |rows: &[usize]| rows.contains(&0).then_some(1.0);
+        let Undefined { undefined, resamples } =
+            resample(3, 10_000, 1, needs_first).expect_err("too many");
+        assert_eq!(resamples, 10_000);
+        assert!((undefined as f64 / 1e4 - 8.0 / 27.0).abs() < 0.02, "{undefined}");
+        let result = resample(12, 10_000, 1, |rows| rows.iter().any(|row| *row < 5).then_some(1.0));
+        let result = result.expect("0.16 % are undefined");
+        assert!((5..40).contains(&result.undefined), "{result:?}");
+        assert_eq!(result.resamples + result.undefined, 10_000);
+        assert!(resample(3, 100, 1, |_| None).is_err());
     }
 }

@@ -1,15 +1,21 @@
 //! Intervals and tests for paired results.
 
+mod binomial;
 mod bootstrap;
 pub mod drift;
 mod mcnemar;
 mod paired;
+mod power;
 mod ratio;
+mod wilson;
 
-pub use bootstrap::{Bootstrap, SplitMix64, paired_difference};
+pub(crate) use binomial::one_sided_ranks;
+pub use bootstrap::{Bootstrap, SplitMix64, Undefined, paired_difference, resample};
 pub use mcnemar::{McNemar, holm};
-pub use paired::{Drop, wilson};
+pub use paired::Drop;
+pub use power::{smallest_drop, smallest_margin};
 pub use ratio::LogRatio;
+pub use wilson::{wilson, wilson_at, wilson_bounds};
 
 /// The 95 % point of the standard normal distribution: one-sided bounds.
 pub(crate) const Z_95: f64 = 1.644_853_626_951_472_6;

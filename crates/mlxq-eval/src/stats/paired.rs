@@ -1,6 +1,6 @@
 //! Accuracy of two models on the same rows.
 
-use super::{Z_80, Z_95};
+use super::{Z_80, Z_95, Z_975};
 
 /// The drop in accuracy from a baseline to a converted model on the same `rows`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +35,19 @@ impl Drop {
         (self.bound(Z_95, false), self.bound(Z_95, true))
     }
 
-    /// The two-sided 95 % interval of the drop, by the same score.
+    /// Tango's two-sided 95 % interval of the drop.
     pub fn two_sided(&self) -> (f64, f64) {
-        let z = super::Z_975;
-        (self.bound(z, false), self.bound(z, true))
+        (self.bound(Z_975, false), self.bound(Z_975, true))
+    }
+
+    /// Whether the upper bound that belongs to `z` is no more than `drop`, without looking for it.
+    pub(super) fn is_below(&self, drop: f64, z: f64) -> bool {
+        self.value() <= drop && self.score(drop) <= -z
+    }
+
+    /// Rows on which the two differ, as a share of all.
+    pub fn flips(&self) -> f64 {
+        (self.lost + self.gained) as f64 / self.rows as f64
     }
 
     fn bound(&self, z: f64, upper: bool) -> f64 {
@@ -64,23 +73,14 @@ impl Drop {
         if variance > 0.0 { distance / variance.sqrt() } else { distance.signum() * f64::INFINITY }
     }
 
-    /// Rows with which an unchanged model, flipping as many rows as here, would pass `margin` in
-    /// 80 % of cases.
+    /// Rows with which an unchanged model, flipping as large a share as here, would pass `margin` in
+    /// 80 % of cases: `flips ((z_95 + z_80) / margin)^2`, but no fewer than are needed where nothing
+    /// flips at all, `z_95^2 (1 - margin) / margin`.
     pub fn rows_needed(&self, margin: f64) -> usize {
-        let flips =
-            ((self.lost + self.gained) as f64 / self.rows as f64).max(1.0 / self.rows as f64);
-        (flips * ((Z_95 + Z_80) / margin).powi(2)).ceil() as usize
+        let flips = self.flips() * ((Z_95 + Z_80) / margin).powi(2);
+        let none = Z_95 * Z_95 * (1.0 - margin) / margin;
+        flips.max(none).ceil() as usize
     }
-}
-
-/// Wilson's 95 % interval for `right` of `rows` (Wilson 1927).
-pub fn wilson(right: usize, rows: usize) -> (f64, f64) {
-    let (z, n) = (super::Z_975, rows as f64);
-    let share = right as f64 / n;
-    let centre = share + z * z / (2.0 * n);
-    let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + z * z / n;
-    (((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0))
 }
 
 #[cfg(test)]
@@ -91,35 +91,43 @@ mod tests {
     /// maximum of the likelihood.
     #[test]
     fn tango_bounds() {
+        let z2 = Z_975 * Z_975;
         let cases = [
-            (0, 0, 100, -0.026_342_720_8, 0.026_342_720_8),
-            (3, 1, 100, -0.017_371_692_8, 0.064_191_460_1),
-            (0, 6, 100, -0.111_840_965_2, -0.031_340_629_1),
-            (15, 5, 277, 0.010_235_348_5, 0.065_374_387_7),
-            (10, 3, 872, 0.001_372_200_0, 0.016_047_197_8),
-            (60, 35, 1500, 0.006_063_683_6, 0.027_643_690_0),
-            (120, 80, 9815, 0.001_717_010_5, 0.006_484_874_3),
+            (0, 0, 100, [-0.026_342_720_8, 0.026_342_720_8], [-0.036_993_498_2, 0.036_993_498_2]),
+            (3, 1, 100, [-0.017_371_692_8, 0.064_191_460_1], [-0.028_124_043_1, 0.076_047_883_8]),
+            (0, 6, 100, [-0.111_840_965_2, -0.031_340_629_1], [-0.124_768_154_5, -0.020_786_892_9]),
+            (
+                0,
+                0,
+                277,
+                [-0.009_672_827_4, 0.009_672_827_4],
+                [-z2 / (277.0 + z2), z2 / (277.0 + z2)],
+            ),
+            (2, 1, 277, [-0.009_537_860_5, 0.018_391_328_2], [-0.013_604_546_1, 0.022_728_854_8]),
+            (15, 5, 277, [0.010_235_348_5, 0.065_374_387_7], [0.004_911_131_8, 0.071_858_118_7]),
+            (5, 5, 408, [-0.014_275_565_3, 0.014_275_565_3], [-0.017_705_531_2, 0.017_705_531_2]),
+            (10, 3, 872, [0.001_372_200_0, 0.016_047_197_8], [-0.000_089_548_1, 0.017_955_198_9]),
+            (60, 35, 1500, [0.006_063_683_6, 0.027_643_690_0], [0.004_009_407_4, 0.029_847_865_5]),
+            (120, 80, 9815, [0.001_717_010_5, 0.006_484_874_3], [0.001_263_417_9, 0.006_959_503_4]),
         ];
-        for (lost, gained, rows, low, high) in cases {
-            let (got_low, got_high) = Drop { lost, gained, rows }.bounds();
-            assert!((got_low - low).abs() < 1e-9, "{lost} {gained} {rows}: {got_low}");
-            assert!((got_high - high).abs() < 1e-9, "{lost} {gained} {rows}: {got_high}");
+        for (lost, gained, rows, one_sided, two_sided) in cases {
+            let drop = Drop { lost, gained, rows };
+            for (got, want) in [(drop.bounds(), one_sided), (drop.two_sided(), two_sided)] {
+                assert!((got.0 - want[0]).abs() < 1e-9, "{drop:?}: {got:?}");
+                assert!((got.1 - want[1]).abs() < 1e-9, "{drop:?}: {got:?}");
+            }
+            for margin in [0.001, 0.0065, 0.02, 0.065] {
+                assert_eq!(drop.is_below(margin, Z_95), drop.bounds().1 <= margin, "{drop:?}");
+            }
         }
     }
 
-    /// statsmodels 0.15, proportion_confint(method="wilson").
+    /// By hand, with z_95 + z_80 = 2.4865: 2 % of flips and a margin of 1 %, and no flips at all.
     #[test]
-    fn wilson_intervals() {
-        let cases = [
-            (0, 10, 0.0, 0.277_532_799_9),
-            (10, 10, 0.722_467_200_1, 1.0),
-            (81, 100, 0.722_211_546_2, 0.874_852_484_9),
-            (759, 872, 0.846_486_687_7, 0.891_089_723_5),
-        ];
-        for (right, rows, low, high) in cases {
-            let (got_low, got_high) = wilson(right, rows);
-            assert!((got_low - low).abs() < 1e-9 && (got_high - high).abs() < 1e-9);
-        }
+    fn rows_that_would_settle_it() {
+        assert_eq!(Drop { lost: 10, gained: 10, rows: 1000 }.rows_needed(0.01), 1237);
+        assert_eq!(Drop { lost: 10, gained: 10, rows: 1000 }.rows_needed(0.015), 550);
+        assert_eq!(Drop { lost: 0, gained: 0, rows: 50 }.rows_needed(0.01), 268);
     }
 
     #[test]

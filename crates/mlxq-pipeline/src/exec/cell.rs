@@ -138,6 +138,7 @@ impl<'a> Inputs<'a> {
             references: &self.references,
             labels: &self.material.data.labels,
             queries: &self.material.queries(),
+            pairs: self.rows.rows_per_query == 2,
         };
         judge::judge(&case, &sides)
     }
@@ -314,6 +315,7 @@ fn compare(
         }
         _ => None,
     };
+    let invalid_times = runs.measured.checks.invalid.clone();
     let runs: Vec<Run> =
         [runs.torch, Some(runs.original), Some(runs.converted)].into_iter().flatten().collect();
     let answers = runs.iter().map(|run| inputs.answers(run)).collect::<Result<Vec<_>, _>>()?;
@@ -325,7 +327,14 @@ fn compare(
     let lost = || PipelineError::Measure("an engine's figures are missing".to_owned());
     let converted = sides.pop().ok_or_else(lost)?;
     let native_original = sides.pop().ok_or_else(lost)?;
-    let gates = gates::judge(inputs, &judged.drop, &judged.judgement, &speed, &converted)?;
+    let evidence = gates::Evidence {
+        drop: &judged.drop,
+        logits: judged.logits.as_ref(),
+        speed: &speed,
+        invalid_times: &invalid_times,
+        converted: &converted.figures,
+    };
+    let gates = gates::judge(inputs, &evidence)?;
     Ok(Comparison {
         model: inputs.model.name.clone(),
         dataset: inputs.dataset.key.clone(),

@@ -124,9 +124,9 @@ pub(crate) struct LogitFidelity {
     pub(crate) kl_mean: Option<f64>,
     /// Its median.
     pub(crate) kl_median: Option<f64>,
-    /// Its 95 % quantile.
+    /// Its 95 % quantile; `None` also where there are too few rows for it.
     pub(crate) kl_p95: Option<f64>,
-    /// Its 99 % quantile.
+    /// Its 99 % quantile; `None` also where there are too few rows for it.
     pub(crate) kl_p99: Option<f64>,
     /// Its largest value.
     pub(crate) kl_max: Option<f64>,
@@ -147,15 +147,16 @@ pub(crate) struct EmbeddingFidelity {
     pub(crate) cosine_mean: f64,
     /// The smallest.
     pub(crate) cosine_min: f64,
-    /// The 1 % quantile.
-    pub(crate) cosine_p1: f64,
-    /// The 5 % quantile.
-    pub(crate) cosine_p5: f64,
+    /// The 1 % quantile; `None` where there are too few texts for it.
+    pub(crate) cosine_p1: Option<f64>,
+    /// The 5 % quantile; `None` where there are too few texts for it.
+    pub(crate) cosine_p5: Option<f64>,
     /// Share of texts with a cosine below 0.99.
     pub(crate) share_below_99: f64,
     /// Mean length of the difference in relation to the first vector's.
     pub(crate) relative_error: f64,
-    /// Spearman's correlation of both sides' scores of the pairs; `None` without pairs.
+    /// Spearman's correlation of both sides' cosines of the pairs, of all pairs of the first 1000 texts
+    /// where the rows are no pairs; `None` where one side is constant.
     pub(crate) pair_rank_correlation: Option<f64>,
     /// Mean share of a text's ten nearest that are the same on both sides; `None` for few texts.
     pub(crate) neighbour_overlap_10: Option<f64>,

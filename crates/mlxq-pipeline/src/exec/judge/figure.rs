@@ -98,6 +98,16 @@ fn share<'a>(right: Vec<bool>) -> Option<Figure<'a>> {
     }))
 }
 
+/// The counts of right and said classes; `None` for answers that are no labels.
+pub(super) fn confusion(answers: &Answers, references: &References) -> Option<Confusion> {
+    let (Answers::Labels(labelled), References::Labels(labels)) = (answers, references) else {
+        return None;
+    };
+    let right: Vec<usize> = labels.iter().map(|label| labelled.classes.of_data[*label]).collect();
+    let said: Vec<Option<usize>> = (0..labels.len()).map(|row| labelled.class(row)).collect();
+    Some(Confusion::count(labelled.count(), &right, &said))
+}
+
 /// A function of the counts of right and said classes.
 fn of_counts<'a>(
     function: fn(&Confusion) -> Option<f64>,

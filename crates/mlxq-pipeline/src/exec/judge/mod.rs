@@ -11,7 +11,8 @@ mod resample;
 mod sample;
 
 use mlxq_engine::{EngineInfo, Output};
-use mlxq_eval::gate::DropEvidence;
+use mlxq_eval::fidelity::LogitFidelity;
+use mlxq_eval::gate::{DropEvidence, worse_than_majority};
 use mlxq_eval::metric::{Metric, cosine};
 use serde_json::{Value, json};
 
@@ -41,6 +42,8 @@ pub(super) struct Case<'a> {
     pub(super) labels: &'a [String],
     /// What each query is called, and its texts.
     pub(super) queries: &'a [Query<'a>],
+    /// Whether every two of an engine's rows belong together.
+    pub(super) pairs: bool,
 }
 
 /// What comes of it.
@@ -51,6 +54,8 @@ pub(super) struct Judged {
     pub(super) judgement: Judgement,
     /// The drop of the primary figure from the first side to the last: what the gate judges.
     pub(super) drop: DropEvidence,
+    /// How faithful the last side's logits are to the first's; `None` where there are none.
+    pub(super) logits: Option<LogitFidelity>,
     /// Every row's answers.
     pub(super) samples: Vec<Sample>,
 }
@@ -87,12 +92,23 @@ pub(super) fn judge(case: &Case, sides: &[Side]) -> Result<Judged, PipelineError
     Ok(Judged {
         scores: scores.collect(),
         judgement,
-        drop: measured.first().map_or_else(
-            || DropEvidence::None("the task has no figure".to_owned()),
-            |primary| primary.evidence([0, last]),
-        ),
+        drop: drop(case, sides, measured.first()),
+        logits: fidelity::logits([&sides[0], &sides[last]]),
         samples: sample::samples(case, sides),
     })
+}
+
+/// The drop of the primary figure from the first side to the last, unless the first is worse than saying
+/// always the same: then there is nothing to drop from.
+fn drop(case: &Case, sides: &[Side], primary: Option<&Measured>) -> DropEvidence {
+    let Some(primary) = primary else {
+        return DropEvidence::None("the task has no figure".to_owned());
+    };
+    let counts = figure::confusion(sides[0].answers, case.references);
+    match counts.and_then(|counts| worse_than_majority(&counts)) {
+        Some(why) => DropEvidence::None(why),
+        None => primary.evidence([0, sides.len() - 1]),
+    }
 }
 
 /// How far two engines' outputs for the same checkpoint are apart: the smallest cosine of a row, the
