@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mlxq_checkpoint::shown;
 use mlxq_eval::metric::Metric;
 use mlxq_eval::stats::{Drop, McNemar, paired_difference};
 
@@ -122,7 +123,8 @@ fn same_rows([a, b]: [Rows; 2]) -> Result<(), PipelineError> {
         }
         if a.gold != b.gold {
             let row = shown_id(&a.id);
-            return refuse(format!("row {row} should be {} in A and {} in B", a.gold, b.gold));
+            let [a, b] = [&a.gold, &b.gold].map(|gold| shown(&gold.to_string()));
+            return refuse(format!("row {row} should be {a} in A and {b} in B"));
         }
     }
     Ok(())
@@ -131,7 +133,7 @@ fn same_rows([a, b]: [Rows; 2]) -> Result<(), PipelineError> {
 fn shown_id(id: &SampleId) -> String {
     match id {
         SampleId::Row(row) => row.to_string(),
-        SampleId::Name(name) => format!("`{name}`"),
+        SampleId::Name(name) => format!("`{}`", shown(name)),
     }
 }
 

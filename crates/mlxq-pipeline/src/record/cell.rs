@@ -147,8 +147,12 @@ pub(crate) struct Quantization {
     pub(crate) bits: u32,
     /// Weights per scale.
     pub(crate) group_size: usize,
+    /// Format of what is not quantized, if it was asked for.
+    pub(crate) dtype: Option<String>,
     /// A mixed recipe.
     pub(crate) quant_predicate: Option<String>,
+    /// Choices for single modules, as written.
+    pub(crate) overrides: Vec<String>,
 }
 
 /// The engines of a cell.

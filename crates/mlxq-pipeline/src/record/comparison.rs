@@ -222,7 +222,9 @@ impl From<&Recipe> for Quantization {
             mode: recipe.format.mode().to_owned(),
             bits: recipe.format.bits(),
             group_size: recipe.format.group_size(),
+            dtype: recipe.float.map(|float| float.name().to_owned()),
             quant_predicate: recipe.mixed.map(|mixed| mixed.to_string()),
+            overrides: recipe.overrides.iter().map(|choice| choice.text().to_owned()).collect(),
         }
     }
 }

@@ -70,6 +70,14 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Pipe
     write_whole(path, &bytes)
 }
 
+/// A temporary file with the permissions that any new file has here: others may read records.
+fn temporary_in(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
 /// Writes `bytes` to `path`: a temporary sibling, then renamed.
 ///
 /// # Errors
@@ -77,7 +85,7 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Pipe
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PipelineError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(PipelineError::io(folder))?;
-    let mut file = NamedTempFile::new_in(folder).map_err(PipelineError::io(folder))?;
+    let mut file = temporary_in(folder).map_err(PipelineError::io(folder))?;
     file.write_all(bytes).map_err(PipelineError::io(path))?;
     file.persist(path).map_err(|error| PipelineError::io(path)(error.error))?;
     Ok(())
