@@ -167,9 +167,11 @@ impl Run<'_> {
         let key = resume::key(id, &inputs, &self.program, &self.torch, settings)?;
         let found = (!settings.fresh).then(|| Kept::find(&settings.places, &key)).flatten();
         if let Some(kept) = found {
-            let CellReport { measured, measured_by, .. } = &kept.cell;
+            let CellReport { measured, measured_by, provenance, .. } = &kept.cell;
+            let valid = provenance.timing_checks.valid;
+            let times = if valid { "" } else { ", when its times were not valid" };
             reporter.message(&format!(
-                "{} on {}: already measured at {measured}; --fresh measures again",
+                "{} on {}: already measured at {measured}{times}; --fresh measures again",
                 model.name, dataset.key
             ));
             let event = Event::CellAlreadyMeasured { cell: id, key: &key, measured, measured_by };

@@ -32,14 +32,14 @@ impl Compared {
 
 type Figure = fn(&ComparedSide) -> Option<f64>;
 
-/// Name, figure, decimals.
-const FIGURES: [(&str, Figure, usize); 6] = [
-    ("queries a minute", |side| side.qpm, 0),
-    ("latency p50 ms", |side| side.latency_p50_ms, 2),
-    ("latency p99 ms", |side| side.latency_p99_ms, 2),
-    ("size MB", |side| Some(side.size_mb), 2),
-    ("memory mean MB", |side| side.memory_avg_mb, 0),
-    ("memory peak MB", |side| side.memory_peak_mb, 0),
+/// Name, figure, decimals, whether it is a time.
+const FIGURES: [(&str, Figure, usize, bool); 6] = [
+    ("queries a minute", |side| side.qpm, 0, true),
+    ("latency p50 ms", |side| side.latency_p50_ms, 2, true),
+    ("latency p99 ms", |side| side.latency_p99_ms, 2, true),
+    ("size MB", |side| Some(side.size_mb), 2, false),
+    ("memory mean MB", |side| side.memory_avg_mb, 0, false),
+    ("memory peak MB", |side| side.memory_peak_mb, 0, false),
 ];
 
 fn cell(cell: &ComparedCell) -> String {
@@ -50,9 +50,11 @@ fn cell(cell: &ComparedCell) -> String {
     for figure in &cell.figures {
         table.add_row(figure_line(figure));
     }
-    for (name, figure, decimals) in FIGURES {
+    for (name, figure, decimals, is_time) in FIGURES {
         let (a, b) = (figure(a), figure(b));
-        let difference = a.zip(b).map(|(a, b)| format!("{:+.decimals$}", b - a));
+        // Times that are not to be compared have no difference either.
+        let both = a.zip(b).filter(|_| !is_time || cell.speed.ratio.is_some());
+        let difference = both.map(|(a, b)| format!("{:+.decimals$}", b - a));
         table.add_row([
             name.to_owned(),
             shown(a, decimals),
