@@ -8,19 +8,20 @@ use mlxq_checkpoint::{Checkpoint, ConvertRequest};
 use mlxq_engine::native::Activations;
 use mlxq_engine::worker::{Worker, WorkerCommand};
 use mlxq_engine::{Output, torch};
-use mlxq_eval::data::{Dataset, FileSpec, read};
+use mlxq_eval::data::{Dataset, FileSpec};
 use mlxq_eval::gate::{self, Gate, SpeedEvidence};
 use mlxq_eval::stats::LogRatio;
 use serde_json::{Value, json};
 
 use super::convert::target_of;
+use super::dataset::{Loaded, load};
 use super::judge::{self, Answers, References};
 use super::measure::{Protocol, measure};
 use super::provenance::details;
 use super::rows::EncodedRows;
 use super::run::{FolderSize, Run};
 use super::{baseline, test::TestSettings};
-use crate::config::{DatasetConfig, DatasetSource, ModelConfig};
+use crate::config::{DatasetConfig, ModelConfig};
 use crate::record::{Comparison, Side, now_unix};
 use crate::{PipelineError, Reporter, Unit, Work};
 
@@ -73,11 +74,10 @@ impl<'a> Inputs<'a> {
         settings: &TestSettings,
         reporter: &dyn Reporter,
     ) -> Result<Self, PipelineError> {
-        let spec = local_file(dataset, settings)?;
-        let data = read(&spec)?;
-        for (reason, count) in &data.skipped {
-            reporter.warning(&format!("{count} rows of `{}` are not used: {reason}", dataset.key));
-        }
+        let Loaded::Rows { spec, data } = load(dataset, None, settings, reporter)? else {
+            let reason = format!("task `{}` needs rows, not a collection", model.task.name());
+            return Err(PipelineError::Usage(reason));
+        };
         let references = References::of(&data, model.task)?;
         let rows = EncodedRows::encode(&data, model.task, &source, dataset.max_length)?;
         let longest = &rows.max_length;
@@ -87,7 +87,7 @@ impl<'a> Inputs<'a> {
         }
         Ok(Self {
             model,
-            spec,
+            spec: *spec,
             data,
             references,
             rows,
@@ -107,24 +107,6 @@ impl<'a> Inputs<'a> {
     fn side(&self, run: Run, answers: &Answers, size: FolderSize) -> Result<Side, PipelineError> {
         let scores = judge::figures(self.model.task, answers, &self.references)?;
         Ok(run.side(scores, answers.first(), size))
-    }
-}
-
-fn local_file(dataset: &DatasetConfig, settings: &TestSettings) -> Result<FileSpec, PipelineError> {
-    match &dataset.source {
-        DatasetSource::Local(spec) => {
-            let limits = [spec.max_samples, settings.max_samples];
-            Ok(FileSpec { max_samples: limits.into_iter().flatten().min(), ..spec.clone() })
-        }
-        DatasetSource::HuggingFace(name) => Err(PipelineError::Config {
-            file: dataset.place.file.clone(),
-            line: Some(dataset.place.line),
-            reason: format!(
-                "data set `{}` is `{name}` on the Hub, which this version cannot fetch; give the \
-                 file with `provider: local` and `path`",
-                dataset.key
-            ),
-        }),
     }
 }
 

@@ -3,8 +3,10 @@
 mod baseline;
 mod cell;
 pub(crate) mod convert;
+mod dataset;
 pub(crate) mod inspect;
 mod judge;
+mod lock;
 mod measure;
 mod provenance;
 mod rows;
