@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::SampleId;
 use crate::exec::environment::Environment;
 use crate::exec::measure::Scenario;
 use crate::exec::measure::checks::TimingChecks;
@@ -19,6 +20,8 @@ pub(crate) struct Provenance {
     pub(crate) primary_metric: String,
     /// The rows.
     pub(crate) dataset: DatasetReport,
+    /// What a model for zero-shot classification was asked: label of the data → hypothesis.
+    pub(crate) zero_shot_hypotheses: Option<BTreeMap<String, String>>,
     /// The rows as tokens.
     pub(crate) tokens: TokensReport,
     /// How times were taken.
@@ -42,27 +45,56 @@ impl Provenance {
     }
 }
 
-/// The rows of a data set.
+/// The rows of a data set, or the queries and documents of a collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DatasetReport {
-    /// The file.
+    /// The first file.
     pub(crate) path: PathBuf,
     /// SHA-256 of that file, in hexadecimal.
     pub(crate) sha256: String,
     /// BLAKE3 of the content of all files, in hexadecimal: the data's identity.
     pub(crate) blake3: String,
-    /// Rows in the file, usable or not.
+    /// All files.
+    pub(crate) files: Vec<FileReport>,
+    /// The split, where one was asked for.
+    pub(crate) split: Option<String>,
+    /// Documents of a collection.
+    pub(crate) documents: Option<usize>,
+    /// Rows or queries in the files, usable or not.
     pub(crate) rows_in_file: usize,
-    /// Rows used.
+    /// Those used.
     pub(crate) rows_used: usize,
-    /// The used rows of the file, counted from 0, in order.
-    pub(crate) row_ids: Vec<usize>,
+    /// Their ids, in order: rows counted from 0, or names of queries.
+    pub(crate) row_ids: Vec<SampleId>,
     /// Why rows were not used → how many.
     pub(crate) skipped: BTreeMap<String, usize>,
     /// Label names in id order; empty for scores.
+    #[serde(default)]
     pub(crate) labels: Vec<String>,
     /// The data's label text → the model's label name, as configured.
     pub(crate) label_map: BTreeMap<String, String>,
+    /// The rows that a threshold was found on.
+    pub(crate) threshold_split: Option<ThresholdSplit>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct FileReport {
+    /// Where it lay.
+    pub(crate) path: PathBuf,
+    /// BLAKE3 of its content, in hexadecimal.
+    pub(crate) blake3: String,
+}
+
+/// The rows that a threshold was found on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ThresholdSplit {
+    /// The split's name.
+    pub(crate) split: Option<String>,
+    /// BLAKE3 of its content, in hexadecimal.
+    pub(crate) blake3: String,
+    /// Its rows.
+    pub(crate) rows: usize,
 }
 
 /// The rows as tokens.
