@@ -34,7 +34,7 @@ def run(folder, shared, models, datasets, rows):
 @pytest.fixture(scope="module")
 def heads(shared, tmp_path_factory):
     return run(tmp_path_factory.mktemp("heads"), shared, """
-  - {name: bert, path: SHARED/models/bert-nli, task: nli, benchmarks: [tail]}
+  - {name: bert, path: SHARED/models/bert-nli, task: nli, benchmarks: [tail], quantization: {group_size: 32}}
   - {name: deberta, path: SHARED/models/deberta-v3-nli-binary, task: zero-shot-classification, benchmarks: [rte, topics]}
   - {name: bart, path: SHARED/models/bart-nli, task: zero-shot-classification, benchmarks: [topics]}
   - {name: goemotions, path: SHARED/models/bert-goemotions, task: multi-label, benchmarks: [feelings]}
