@@ -20,7 +20,7 @@ use super::run::{FolderSize, Run};
 use super::{baseline, gates, test::TestSettings};
 use crate::config::{DatasetConfig, DatasetSource, ModelConfig};
 use crate::record::{Comparison, Side, now_unix};
-use crate::task::{Answers, Material, References};
+use crate::task::{Answers, Material, References, Task};
 use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Rows that go through an engine at once where only its answers count.
@@ -52,6 +52,8 @@ pub(super) fn test_cell(
 /// What the engines of a cell share.
 pub(super) struct Inputs<'a> {
     pub(super) model: &'a ModelConfig,
+    /// What the model's task comes to on these rows.
+    pub(super) task: Task,
     pub(super) spec: FileSpec,
     pub(super) material: Material,
     pub(super) references: References,
@@ -79,8 +81,19 @@ impl<'a> Inputs<'a> {
         for (reason, count) in &data.skipped {
             reporter.warning(&format!("{count} rows of `{}` are not used: {reason}", dataset.key));
         }
-        let material = Material { data, label_map: spec.label_map.clone() };
-        let rules = model.task.rules();
+        let material = Material {
+            data,
+            label_map: spec.label_map.clone(),
+            model: source.clone(),
+            ..Material::default()
+        };
+        let task = model.task.on(&material);
+        let (metrics, missing) = task.metrics(&[]).map_err(PipelineError::Usage)?;
+        for name in missing {
+            let (task, key) = (task.name(), &dataset.key);
+            reporter.warning(&format!("`{key}`: the task {task} has no figure `{name}`"));
+        }
+        let rules = task.rules();
         let references = rules.references(&material)?;
         let questions = rules.questions(&material)?;
         let rows = EncodedRows::encode(&questions, &source, dataset.max_length)?;
@@ -94,7 +107,8 @@ impl<'a> Inputs<'a> {
             spec,
             material,
             references,
-            metrics: model.task.metrics().to_vec(),
+            metrics,
+            task,
             rows,
             fingerprint: mlxq_hub::fingerprint(&source)?.blake3,
             target: target_of(model, &settings.output_dir),
@@ -110,7 +124,7 @@ impl<'a> Inputs<'a> {
             let reason = format!("the {} engine gives {number} in row {row}", info.engine);
             return Err(PipelineError::Measure(reason));
         }
-        self.model.task.rules().answers(&self.material, output, info)
+        self.task.rules().answers(&self.material, output, info)
     }
 
     /// The sides of `runs`, PyTorch's first if it ran, held against each other.

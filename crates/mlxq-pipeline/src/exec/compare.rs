@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use mlxq_eval::metric::Metric;
 use mlxq_eval::stats::{Drop, McNemar, paired_difference};
 
 use super::judge::{RESAMPLES, SEED};
 use crate::PipelineError;
 use crate::record::{
     CellReport, Compared, ComparedCell, ComparedFigure, ComparedFlips, ComparedRun, ComparedSide,
-    ComparedSpeed, RunFolder, SCHEMA_VERSION, Sample, SampleId, SideAnswer, figure, right,
+    ComparedSpeed, Figure, Rows, RunFolder, SCHEMA_VERSION, SampleId,
 };
 
 /// Reads the runs in the folders or reports `a` and `b` and compares the converted models of each data
@@ -28,7 +29,13 @@ pub fn compare_runs(a: &Path, b: &Path) -> Result<Compared, PipelineError> {
         let reason = format!("they have no cell in common; A has {a}; B has {b}");
         return Err(PipelineError::NotComparable(reason));
     }
-    let cells = pairs.iter().map(|pair| compare(&runs, *pair)).collect::<Result<_, _>>()?;
+    let cells = pairs.iter().map(|[a, b]| {
+        compare(
+            [answers(&runs[0], a), answers(&runs[1], b)],
+            &runs.each_ref().map(|run| &*run.path),
+        )
+    });
+    let cells = cells.collect::<Result<_, _>>()?;
     let only = |side: usize| {
         let paired: Vec<_> = pairs.iter().map(|pair| &pair[side].id).collect();
         let ids = runs[side].report.cells.iter().map(|cell| &cell.id);
@@ -63,48 +70,51 @@ fn pairs(runs: &[RunFolder; 2]) -> Vec<[&CellReport; 2]> {
     a.iter().filter_map(|cell| Some([cell, partner(cell)?])).collect()
 }
 
-fn compare(runs: &[RunFolder; 2], pair: [&CellReport; 2]) -> Result<ComparedCell, PipelineError> {
-    let rows = |side: usize| runs[side].samples.get(&pair[side].id).map_or(&[][..], Vec::as_slice);
-    let samples = [rows(0), rows(1)];
-    same_rows(pair, samples)?;
-    let figures = pair[0].sides.converted.scores.iter().enumerate();
-    let figures = figures.map(|(place, _)| compare_figure(runs, pair, samples, place));
-    let flips = right(samples[0], converted).zip(right(samples[1], converted)).map(|(a, b)| {
+/// What the converted model of a cell answered.
+fn answers<'a>(run: &'a RunFolder, cell: &'a CellReport) -> Rows<'a> {
+    let samples = run.samples.get(&cell.id).map_or(&[][..], Vec::as_slice);
+    Rows { cell, samples, side: |sample| &sample.converted }
+}
+
+/// Both sides of a cell, whose reports lie at `paths`.
+fn compare(sides: [Rows; 2], paths: &[&Path; 2]) -> Result<ComparedCell, PipelineError> {
+    let cells = sides.map(|side| side.cell);
+    same_rows(sides)?;
+    for (side, path) in sides.iter().zip(paths) {
+        holds(side, path)?;
+    }
+    let scores = cells[0].sides.converted.scores.iter();
+    let figures = scores.map(|reported| compare_figure(sides, reported));
+    let flips = sides[0].right().zip(sides[1].right()).map(|(a, b)| {
         let Drop { lost, gained, .. } = Drop::count(&a, &b);
         ComparedFlips { lost, gained, p: McNemar::of(lost, gained).exact }
     });
     Ok(ComparedCell {
-        dataset_key: pair[0].dataset_key.clone(),
-        rows: samples[0].len(),
+        dataset_key: cells[0].dataset_key.clone(),
+        rows: sides[0].samples.len(),
         figures: figures.collect::<Result<_, _>>()?,
         mcnemar: flips,
-        speed: speed(pair),
-        sides: pair.map(side),
+        speed: speed(cells),
+        sides: cells.map(side),
     })
 }
 
-fn converted(sample: &Sample) -> &SideAnswer {
-    &sample.converted
-}
-
 /// Refuses cells that are not over the same rows of the same data, with what differs.
-fn same_rows(
-    [a, b]: [&CellReport; 2],
-    [rows_a, rows_b]: [&[Sample]; 2],
-) -> Result<(), PipelineError> {
-    let key = &a.dataset_key;
+fn same_rows([a, b]: [Rows; 2]) -> Result<(), PipelineError> {
+    let key = &a.cell.dataset_key;
     let refuse = |what: String| {
         Err(PipelineError::NotComparable(format!("data set `{key}` differs: {what}")))
     };
-    let (data_a, data_b) = (&a.provenance.dataset, &b.provenance.dataset);
+    let (data_a, data_b) = (&a.cell.provenance.dataset, &b.cell.provenance.dataset);
     if data_a.blake3 != data_b.blake3 {
         let (a, b) = (&data_a.blake3, &data_b.blake3);
         return refuse(format!("its content has the hash {a} in A and {b} in B"));
     }
-    if rows_a.len() != rows_b.len() {
-        return refuse(format!("{} rows in A, {} in B", rows_a.len(), rows_b.len()));
+    let (in_a, in_b) = (a.samples.len(), b.samples.len());
+    if in_a != in_b {
+        return refuse(format!("{in_a} rows in A, {in_b} in B"));
     }
-    for (place, (a, b)) in rows_a.iter().zip(rows_b).enumerate() {
+    for (place, (a, b)) in a.samples.iter().zip(b.samples).enumerate() {
         let place = place + 1;
         if a.id != b.id {
             let [a, b] = [&a.id, &b.id].map(shown_id);
@@ -125,44 +135,36 @@ fn shown_id(id: &SampleId) -> String {
     }
 }
 
-fn compare_figure(
-    runs: &[RunFolder; 2],
-    pair: [&CellReport; 2],
-    samples: [&[Sample]; 2],
-    place: usize,
-) -> Result<ComparedFigure, PipelineError> {
-    let reported = &pair[0].sides.converted.scores[place];
+fn compare_figure(sides: [Rows; 2], reported: &Figure) -> Result<ComparedFigure, PipelineError> {
     let metric = reported.metric.as_str();
-    let same = pair[1].sides.converted.scores.iter().find(|figure| figure.metric == metric);
-    let Some(other) = same else {
-        let reason = format!("`{}` has `{metric}` in A and not in B", pair[0].dataset_key);
+    let others = &sides[1].cell.sides.converted.scores;
+    let Some(other) = others.iter().find(|figure| figure.metric == metric) else {
+        let key = &sides[0].cell.dataset_key;
+        let reason = format!("data set `{key}` differs: A has `{metric}`, B has not");
         return Err(PipelineError::NotComparable(reason));
     };
-    let values = [reported.value, other.value];
-    let (interval_95, method) = match samples.map(|rows| figure(metric, rows, converted)) {
-        [Ok(a), Ok(b)] => {
-            let all: Vec<usize> = (0..samples[0].len()).collect();
-            for (side, again) in [a(&all), b(&all)].into_iter().enumerate() {
-                holds(&runs[side], pair[side], metric, values[side], again)?;
-            }
-            match (metric, right(samples[0], converted), right(samples[1], converted)) {
-                ("accuracy", Some(a), Some(b)) => {
-                    let (low, high) = Drop::count(&b, &a).two_sided();
-                    (Some([low, high]), "score interval for paired shares (Tango 1998)".to_owned())
-                }
-                _ => bootstrap(all.len(), |rows| Some(b(rows)? - a(rows)?)),
-            }
-        }
-        [Err(why), _] | [_, Err(why)] => (None, why),
-    };
+    let (interval_95, method) = interval(sides, metric);
     Ok(ComparedFigure {
         metric: metric.to_owned(),
         title: reported.title.clone(),
-        difference: values[1] - values[0],
-        values,
+        difference: other.value - reported.value,
+        values: [reported.value, other.value],
         interval_95,
         method,
     })
+}
+
+/// The two-sided 95 % interval of B minus A, and how it was found or why there is none.
+fn interval(sides: [Rows; 2], metric: &str) -> (Option<[f64; 2]>, String) {
+    let share = [Metric::Accuracy, Metric::SimilarityAccuracy].map(Metric::name).contains(&metric);
+    if let (true, Some(a), Some(b)) = (share, sides[0].right(), sides[1].right()) {
+        let (low, high) = Drop::count(&b, &a).two_sided();
+        return (Some([low, high]), "score interval for paired shares (Tango 1998)".to_owned());
+    }
+    match sides.map(|side| side.figure(metric)) {
+        [Ok(a), Ok(b)] => bootstrap(sides[0].samples.len(), |rows| Some(b(rows)? - a(rows)?)),
+        [Err(why), _] | [_, Err(why)] => (None, why),
+    }
 }
 
 fn bootstrap(
@@ -179,23 +181,24 @@ fn bootstrap(
     }
 }
 
-/// The rows must give the figure that the report has: else one of the two files was changed.
-fn holds(
-    run: &RunFolder,
-    cell: &CellReport,
-    metric: &str,
-    reported: f64,
-    again: Option<f64>,
-) -> Result<(), PipelineError> {
-    if again.is_some_and(|again| (again - reported).abs() <= 1e-9) {
-        return Ok(());
+/// The rows must give the figures that the report has: else one of the two files was changed.
+fn holds(side: &Rows, report: &Path) -> Result<(), PipelineError> {
+    let all: Vec<usize> = (0..side.samples.len()).collect();
+    for Figure { metric, value, .. } in &side.cell.sides.converted.scores {
+        let again = side.figure(metric).map(|figure| figure(&all));
+        let again = match again {
+            Ok(Some(again)) if (again - value).abs() <= 1e-9 => continue,
+            Ok(Some(again)) => format!("its rows give {again}"),
+            Ok(None) => "its rows give none".to_owned(),
+            Err(why) => why,
+        };
+        return Err(PipelineError::Record {
+            path: report.to_owned(),
+            line: None,
+            reason: format!("cell `{}`: `{metric}` is {value}; {again}", side.cell.id),
+        });
     }
-    let again = again.map_or("no figure".to_owned(), |again| again.to_string());
-    Err(PipelineError::Record {
-        path: run.path.clone(),
-        line: None,
-        reason: format!("cell `{}`: `{metric}` is {reported}, its rows give {again}", cell.id),
-    })
+    Ok(())
 }
 
 fn speed([a, b]: [&CellReport; 2]) -> ComparedSpeed {

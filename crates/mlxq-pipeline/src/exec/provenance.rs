@@ -22,7 +22,7 @@ pub(super) fn details(
 ) -> Result<Map<String, Value>, PipelineError> {
     let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
     let tokenizing: Duration = tokenizing.iter().sum();
-    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.model.task);
+    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.task);
     let (batch_size, rate) = match settings.scenario {
         Scenario::SingleStream => (None, None),
         Scenario::Offline { batch_size } => (Some(batch_size), None),
@@ -30,7 +30,7 @@ pub(super) fn details(
     };
     let details = json!({
         "task": task.name(),
-        "primary_metric": task.primary_metric().name(),
+        "primary_metric": inputs.metrics.first().map(|metric| metric.name()),
         "dataset": {
             "path": spec.path,
             "sha256": mlxq_hub::hash_file(&spec.path)?,
@@ -70,8 +70,11 @@ pub(super) fn details(
         "timing_checks": measured.checks,
         "mlxq_version": env!("CARGO_PKG_VERSION"),
     });
-    Ok(match details {
+    let mut details = match details {
         Value::Object(map) => map,
         _ => Map::new(),
-    })
+    };
+    let notes = task.rules().notes(&inputs.material)?;
+    details.extend(notes.into_iter().map(|(key, note)| (key.to_owned(), note)));
+    Ok(details)
 }

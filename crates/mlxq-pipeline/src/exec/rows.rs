@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mlxq_engine::{Batch, MaxLength, Tokenizer};
+use mlxq_engine::{Batch, Encoding, MaxLength, Tokenizer};
 
 use crate::PipelineError;
 use crate::task::{Questions, TextRow};
 
 /// A data set ready for engines.
 pub(super) struct EncodedRows {
-    /// All token rows, whole queries.
+    /// All token rows: those of the queries, then those that are not timed.
     pub(super) batch: Batch,
     /// Token rows of one query.
     pub(super) rows_per_query: usize,
@@ -32,7 +32,7 @@ impl EncodedRows {
         model: &Path,
         max_length: Option<usize>,
     ) -> Result<Self, PipelineError> {
-        let tokenizer = Tokenizer::open(model, max_length)?;
+        let tokenizer = Tokenizer::open(model, max_length)?.cutting(questions.truncation);
         let mut encoded = Self {
             batch: Batch::new(),
             rows_per_query: questions.rows_per_query,
@@ -45,11 +45,16 @@ impl EncodedRows {
             let encode = |(text, pair): &TextRow| tokenizer.encode(text, pair.as_deref());
             let encodings = query.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
             encoded.tokenizing.push(begun.elapsed());
-            for encoding in encodings {
-                encoded.truncated += usize::from(encoding.truncated);
-                encoded.batch.push(&encoding.ids, &encoding.type_ids);
-            }
+            encodings.iter().for_each(|encoding| encoded.push(encoding));
+        }
+        for (text, pair) in &questions.extra {
+            encoded.push(&tokenizer.encode(text, pair.as_deref())?);
         }
         Ok(encoded)
+    }
+
+    fn push(&mut self, encoding: &Encoding) {
+        self.truncated += usize::from(encoding.truncated);
+        self.batch.push(&encoding.ids, &encoding.type_ids);
     }
 }

@@ -193,6 +193,7 @@ pub(crate) struct SideAnswer {
     pub(crate) prediction: Value,
     /// Whether it is right; `None` where answers are not right or wrong.
     pub(crate) right: Option<bool>,
-    /// The numbers behind it: the logits of the row, the cosine of a pair, the scores of the labels.
-    pub(crate) scores: Vec<f32>,
+    /// The numbers behind it: the logits of the row, the cosine of a pair, the scores of the labels, or
+    /// how relevant the documents of a ranking are, the best first.
+    pub(crate) scores: Vec<f64>,
 }

@@ -24,14 +24,14 @@ use tempfile::NamedTempFile;
 
 use crate::PipelineError;
 
-pub(crate) use cell::{CellReport, SideReport, TimingSource};
+pub(crate) use cell::{CellReport, Figure, SideReport, TimingSource};
 pub use compared::Compared;
 pub(crate) use compared::{
     ComparedCell, ComparedFigure, ComparedFlips, ComparedRun, ComparedSide, ComparedSpeed,
 };
 pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub(crate) use events::Event;
-pub(crate) use figures::{figure, right};
+pub(crate) use figures::Rows;
 pub use inspection::Inspected;
 pub(crate) use inspection::{Row, Total, bits_per_weight};
 pub(crate) use judgement::{

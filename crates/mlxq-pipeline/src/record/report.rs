@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::cell::{CellReport, Outcome};
+use super::cell::CellReport;
 use super::now_utc;
 use crate::PipelineError;
 
@@ -33,7 +33,7 @@ pub(crate) struct Report {
     pub(crate) cells: Vec<CellReport>,
     /// The cells that could not be measured.
     pub(crate) failures: Vec<FailedCell>,
-    /// Whether right answers became wrong ones or the other way round, over all cells together.
+    /// On which data sets models got worse, over all cells together.
     pub(crate) changes: Option<Changes>,
     /// The process's exit code; `null` as `ended`.
     pub(crate) exit_code: Option<u8>,
@@ -93,7 +93,7 @@ pub(crate) struct FailedCell {
 }
 
 /// Exact McNemar tests of all cells that have right and wrong answers, with Holm's correction: for asking
-/// which data set has changed, not for gates, each of which must pass alone.
+/// on which data set a model got worse, not for gates, each of which must pass alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Changes {
     /// The test and the correction, in words.
@@ -111,7 +111,7 @@ pub(crate) struct Change {
     pub(crate) lost: usize,
     /// Rows that only the converted model has right.
     pub(crate) gained: usize,
-    /// Two-sided p of McNemar's exact test.
+    /// One-sided p of McNemar's exact test.
     pub(crate) p: f64,
     /// The same after Holm's correction over all cells.
     pub(crate) p_holm: f64,
@@ -156,12 +156,6 @@ impl Report {
             None => return Err(wrong("it has no `schema_version`: not a report of mlxq".into())),
         }
         serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
-    }
-
-    /// All verdicts together; `None` without a cell.
-    pub(crate) fn verdict(&self) -> Option<Outcome> {
-        let verdicts = self.cells.iter().map(|cell| cell.verdict.into());
-        (!self.cells.is_empty()).then(|| mlxq_eval::gate::Verdict::of_all(verdicts).into())
     }
 }
 

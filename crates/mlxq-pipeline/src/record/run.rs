@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::cell::CellReport;
-use super::changes::{change, corrected};
+use super::changes::changes;
 use super::events::{Event, EventLog};
 use super::report::{FailedCell, Report, RunSettings};
 use super::samples::{lines, read_samples};
@@ -87,13 +87,11 @@ impl Recorder {
         samples: Vec<Sample>,
     ) -> Result<(), PipelineError> {
         let path = self.folder.join(SAMPLES);
-        let known = self.report.changes.take().map_or_else(Vec::new, |changes| changes.cells);
-        let all = known.into_iter().chain(change(&cell, &samples)).collect();
-        self.report.changes = corrected(all);
         let lines =
             lines(&cell.id, samples).map_err(|error| PipelineError::io(&path)(error.into()))?;
         self.samples.write_all(&lines).map_err(PipelineError::io(&path))?;
         self.report.cells.push(cell);
+        self.report.changes = changes(&self.report.cells);
         self.save()
     }
 

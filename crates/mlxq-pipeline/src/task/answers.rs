@@ -138,6 +138,11 @@ fn missing(task: &str, column: &str) -> PipelineError {
     PipelineError::Usage(format!("task `{task}` needs a data set with the column `{column}`"))
 }
 
+/// The same numbers in f64.
+pub(crate) fn wide(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().copied().map(f64::from).collect()
+}
+
 impl Answers {
     /// Scores that decide nothing by themselves.
     pub(super) fn scores(scores: Vec<f64>) -> Self {
@@ -168,12 +173,12 @@ impl Answers {
     }
 
     /// The numbers behind the answer to a row; `None` where they are the engine's output.
-    pub(crate) fn numbers(&self, row: usize) -> Option<Vec<f32>> {
+    pub(crate) fn numbers(&self, row: usize) -> Option<Vec<f64>> {
         match self {
-            Self::Scores { scores, .. } => Some(vec![scores[row] as f32]),
-            Self::Labels(labelled) => labelled.scores.get(row).cloned(),
+            Self::Scores { scores, .. } => Some(vec![scores[row]]),
+            Self::Labels(labelled) => labelled.scores.get(row).map(|scores| wide(scores)),
             Self::Sets(_) => None,
-            Self::Rankings(_) => Some(Vec::new()),
+            Self::Rankings(rankings) => Some(rankings[row].gains.clone()),
         }
     }
 

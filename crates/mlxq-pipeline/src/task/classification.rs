@@ -19,12 +19,21 @@ impl Rules for Classification {
             "pair-classification",
             "sentiment-analysis",
             "sentiment",
-            "nli",
         ]
     }
 
     fn metrics(&self) -> &'static [Metric] {
         &[Metric::Accuracy]
+    }
+
+    fn also(&self) -> &'static [Metric] {
+        &[
+            Metric::BalancedAccuracy,
+            Metric::BinaryF1,
+            Metric::MacroF1,
+            Metric::MicroF1,
+            Metric::Matthews,
+        ]
     }
 
     fn references(&self, material: &Material) -> Result<References, PipelineError> {

@@ -7,30 +7,45 @@
 mod answers;
 mod classification;
 mod multi_label;
+mod nli;
+mod paraphrase;
 mod regression;
+mod reranked;
 mod reranking;
+mod retrieval;
 mod similarity;
+mod untested;
+mod zero_shot;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
-use mlxq_engine::{EngineInfo, Output, OutputKind};
-use mlxq_eval::data::Dataset;
+use mlxq_engine::{EngineInfo, Output, OutputKind, Truncation};
+use mlxq_eval::data::{self, Collection, Dataset};
 use mlxq_eval::metric::Metric;
+use serde_json::Value;
 
-pub(crate) use answers::{Answers, Labelled, Ranking, References};
+pub(crate) use answers::{Answers, Labelled, Ranking, References, wide};
 
 use crate::PipelineError;
 use crate::record::SampleId;
 
 /// Every task.
-const ALL: [&dyn Rules; 5] = [
+const ALL: [&dyn Rules; 12] = [
     &similarity::Similarity,
+    &paraphrase::Paraphrase,
     &classification::Classification,
     &multi_label::MultiLabel,
+    &nli::Nli,
+    &zero_shot::ZeroShot,
     &regression::Regression,
     &reranking::Reranking,
+    &reranked::Reranked,
+    &retrieval::Retrieval,
+    &untested::Untested(&["token-classification", "ner", "named-entity-recognition"]),
+    &untested::Untested(&["text-generation", "causal-lm", "causal-language-modeling", "llm"]),
 ];
 
 /// What a task is. It keeps nothing itself: all that it needs stands in the [`Material`].
@@ -40,6 +55,24 @@ pub(crate) trait Rules: Sync {
 
     /// The figures it is measured by; the first is the primary one, which the accuracy gate judges.
     fn metrics(&self) -> &'static [Metric];
+
+    /// Figures that a data set may ask for beside these.
+    fn also(&self) -> &'static [Metric] {
+        &[]
+    }
+
+    /// The task that this one comes to on such data, if that is another.
+    fn instead(&self, _: &Material) -> Option<&'static dyn Rules> {
+        None
+    }
+
+    /// What a record should say of how the model was asked.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn notes(&self, _: &Material) -> Result<Vec<(&'static str, Value)>, PipelineError> {
+        Ok(Vec::new())
+    }
 
     /// What each query should be answered with.
     ///
@@ -87,14 +120,32 @@ impl Task {
         self.0.names()[0]
     }
 
-    /// The figures it is measured by, the primary one first.
-    pub fn metrics(self) -> &'static [Metric] {
-        self.0.metrics()
+    /// The task that this one comes to on such data.
+    pub(crate) fn on(self, material: &Material) -> Self {
+        self.0.instead(material).map_or(self, Self)
     }
 
-    /// The first of [`Self::metrics`].
-    pub fn primary_metric(self) -> Metric {
-        self.metrics()[0]
+    /// The figures that it is measured by, the primary one first: those that the data set asks for and the
+    /// task has, then the task's own. Beside them the names of those that it has not.
+    ///
+    /// # Errors
+    /// When the data set asks for what is no figure at all.
+    pub(crate) fn metrics(self, asked: &[String]) -> Result<(Vec<Metric>, Vec<&str>), String> {
+        let (own, also) = (self.0.metrics(), self.0.also());
+        let (mut metrics, mut missing) = (Vec::new(), Vec::new());
+        for name in asked {
+            let metric = Metric::from_name(name)?;
+            let has = own.contains(&metric) || also.contains(&metric);
+            if !has {
+                missing.push(name.as_str());
+            } else if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+        let further: Vec<Metric> =
+            own.iter().filter(|metric| !metrics.contains(metric)).copied().collect();
+        metrics.extend(further);
+        Ok((metrics, missing))
     }
 
     /// Its rules.
@@ -116,11 +167,22 @@ impl PartialEq for Task {
 }
 
 /// What a task works on.
+#[derive(Debug, Default)]
 pub(crate) struct Material {
-    /// The rows.
+    /// The rows; none where there is a collection.
     pub(crate) data: Dataset,
+    /// Documents and queries.
+    pub(crate) collection: Option<Collection>,
+    /// Rows of another split, which a threshold is fitted to.
+    pub(crate) threshold_rows: Option<Dataset>,
     /// The data's label → the model's label.
     pub(crate) label_map: BTreeMap<String, String>,
+    /// The data's label → the words that a model is asked with.
+    pub(crate) candidates: BTreeMap<String, String>,
+    /// The sentence that they are put into.
+    pub(crate) template: Option<String>,
+    /// The original's folder.
+    pub(crate) model: PathBuf,
 }
 
 /// One row of an engine's batch: a text, or a text and its pair.
@@ -137,13 +199,33 @@ pub(crate) struct Query<'a> {
 pub(crate) struct Questions<'a> {
     /// Rows of one query: they go through an engine together when times are taken.
     pub(crate) rows_per_query: usize,
-    /// All rows, whole queries.
+    /// The rows of all queries.
     pub(crate) rows: Vec<TextRow<'a>>,
+    /// Further rows, which are answered after these and not timed.
+    pub(crate) extra: Vec<TextRow<'a>>,
+    /// Which text of a long pair is cut.
+    pub(crate) truncation: Truncation,
+}
+
+impl<'a> Questions<'a> {
+    /// Whole queries of so many rows and nothing else.
+    fn of(rows_per_query: usize, rows: Vec<TextRow<'a>>) -> Self {
+        let truncation = Truncation::LongestFirst;
+        Self { rows_per_query, rows, extra: Vec::new(), truncation }
+    }
 }
 
 impl Material {
     /// What each query is called, and its texts, for people.
     pub(crate) fn queries(&self) -> Vec<Query<'_>> {
+        if let Some(collection) = &self.collection {
+            let query = |query: &'_ data::Query| SampleId::Name(query.id.clone());
+            return collection
+                .queries
+                .iter()
+                .map(|it| Query { id: query(it), text: &it.text, text_pair: None })
+                .collect();
+        }
         let rows = self.data.rows.iter();
         rows.map(|row| Query {
             id: SampleId::Row(row.id),
@@ -158,17 +240,29 @@ impl Material {
         let rows = self.data.rows.iter();
         let rows =
             rows.map(|row| (row.text.as_str().into(), row.text_pair.as_deref().map(Cow::from)));
-        Questions { rows_per_query: 1, rows: rows.collect() }
+        Questions::of(1, rows.collect())
     }
 
     /// Both texts of each row, for the task `name`.
     fn pairs(&self, name: &str) -> Result<Vec<[&str; 2]>, PipelineError> {
-        let rows = self.data.rows.iter();
-        let pairs = rows.map(|row| Some([row.text.as_str(), row.text_pair.as_deref()?]));
-        pairs.collect::<Option<_>>().ok_or_else(|| {
-            PipelineError::Usage(format!("task `{name}` needs the column `text_pair`"))
+        pairs_of(&self.data, name)
+    }
+
+    /// The collection, for the task `name`.
+    fn collection(&self, name: &str) -> Result<&Collection, PipelineError> {
+        self.collection.as_ref().ok_or_else(|| {
+            PipelineError::Usage(format!("task `{name}` needs a collection of documents"))
         })
     }
+}
+
+/// Both texts of each row of `data`, for the task `name`.
+fn pairs_of<'a>(data: &'a Dataset, name: &str) -> Result<Vec<[&'a str; 2]>, PipelineError> {
+    let rows = data.rows.iter();
+    let pairs = rows.map(|row| Some([row.text.as_str(), row.text_pair.as_deref()?]));
+    pairs
+        .collect::<Option<_>>()
+        .ok_or_else(|| PipelineError::Usage(format!("task `{name}` needs the column `text_pair`")))
 }
 
 /// Refuses a model that gives no embeddings.

@@ -3,6 +3,7 @@
 use mlxq_engine::{EngineInfo, Output};
 use mlxq_eval::metric::Metric;
 
+use super::reranked::Reranked;
 use super::{Answers, Material, Questions, References, Rules, single_logits};
 use crate::PipelineError;
 
@@ -16,6 +17,10 @@ impl Rules for Reranking {
 
     fn metrics(&self) -> &'static [Metric] {
         &[Metric::AveragePrecision]
+    }
+
+    fn instead(&self, material: &Material) -> Option<&'static dyn Rules> {
+        material.collection.is_some().then_some(&Reranked)
     }
 
     fn references(&self, material: &Material) -> Result<References, PipelineError> {

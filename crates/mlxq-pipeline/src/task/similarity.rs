@@ -3,6 +3,8 @@
 use mlxq_engine::{EngineInfo, Output};
 use mlxq_eval::metric::{Metric, cosine};
 
+use super::paraphrase::Paraphrase;
+use super::retrieval::Retrieval;
 use super::{Answers, Material, Questions, References, Rules, TextRow, needs_embeddings};
 use crate::PipelineError;
 
@@ -24,13 +26,20 @@ impl Rules for Similarity {
         &[Metric::Spearman, Metric::Pearson]
     }
 
+    fn instead(&self, material: &Material) -> Option<&'static dyn Rules> {
+        if material.collection.is_some() {
+            return Some(&Retrieval);
+        }
+        (!material.data.labels.is_empty()).then_some(&Paraphrase)
+    }
+
     fn references(&self, material: &Material) -> Result<References, PipelineError> {
         References::scores(&material.data, self.names()[0])
     }
 
     fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError> {
         let pairs = material.pairs(self.names()[0])?;
-        Ok(Questions { rows_per_query: 2, rows: both(pairs) })
+        Ok(Questions::of(2, both(pairs)))
     }
 
     fn answers(

@@ -110,18 +110,3 @@ pub(super) fn agreement(a: &Output, b: &Output) -> Value {
         "relative_difference": (scale > 0.0).then(|| largest / scale),
     })
 }
-
-/// Whether each data set's model got worse, with Holm's correction over the data sets tried: the
-/// one-sided McNemar p of each, adjusted, in the order given. For looking over many data sets; a gate
-/// needs none, since all must pass (an intersection-union test).
-pub(crate) fn holm(tests: &[&Judgement]) -> Vec<Option<f64>> {
-    let p = |judgement: &&Judgement| {
-        let pair = judgement.torch_to_converted.as_ref();
-        let pair = pair.or(judgement.original_to_converted.as_ref())?;
-        pair.mcnemar.map(|test| test.one_sided_p)
-    };
-    let all: Vec<Option<f64>> = tests.iter().map(p).collect();
-    let known: Vec<f64> = all.iter().copied().flatten().collect();
-    let mut adjusted = mlxq_eval::stats::holm(&known).into_iter();
-    all.into_iter().map(|p| p.and_then(|_| adjusted.next())).collect()
-}

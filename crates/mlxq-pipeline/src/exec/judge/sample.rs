@@ -3,6 +3,7 @@
 use super::figure::right;
 use super::{Case, Query, Side};
 use crate::record::{Example, Sample, SideAnswer};
+use crate::task::wide;
 
 /// Changed rows that a record shows.
 pub(super) const EXAMPLES: usize = 20;
@@ -29,10 +30,10 @@ pub(super) fn samples(case: &Case, sides: &[Side]) -> Vec<Sample> {
 }
 
 /// The numbers behind an answer.
-fn scores(side: &Side, row: usize) -> Vec<f32> {
+fn scores(side: &Side, row: usize) -> Vec<f64> {
     match side.answers.numbers(row) {
         Some(numbers) => numbers,
-        None => side.output.row(row).to_vec(),
+        None => wide(side.output.row(row)),
     }
 }
 
