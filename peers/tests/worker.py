@@ -9,7 +9,7 @@ import subprocess
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 
 
 class Refused(Exception):

@@ -28,6 +28,7 @@ cargo xtask bench engine [options]       whole models against PyTorch and ONNX R
                                          limits: --models A,B --rounds N --threads N --quick --json
                                          --instructions (counts them under callgrind instead)
 cargo xtask results                      the developers' trained models on their dev sets: docs/results.md
+cargo xtask schemas                      the JSON Schemas of records, from their types: schemas/
 cargo xtask fixtures                     make the files under fixtures/ again
 cargo xtask fixtures llama-1b            make the model that `bench convert` converts, 2.2 GB
 ";
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ["bench", "start", "--rounds", rounds] => bench::start(Some(rounds)),
         ["bench", "engine", options @ ..] => bench::engine(options),
         ["results"] => results::run(),
+        ["schemas"] => test::schemas(),
         ["fixtures"] => fixtures::run(),
         ["fixtures", "llama-1b"] => fixtures::llama_1b().map(|folder| {
             say(&format!("it is in {}", folder.display()));

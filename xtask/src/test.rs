@@ -58,6 +58,17 @@ pub(crate) fn run(with_peers: bool) -> Result<ExitCode> {
     Ok(summary(&parts))
 }
 
+/// Writes the JSON Schemas of records; the test that holds them against the types does it.
+///
+/// # Errors
+/// When the test cannot be started.
+pub(crate) fn schemas() -> Result<ExitCode> {
+    let mut test = cargo(&["test", "--quiet", "-p", "mlxq-pipeline", "--test", "schemas"]);
+    test.env("MLXQ_UPDATE_SCHEMAS", "1");
+    let good = watch(&mut test, |_| {})?.success();
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn not_run(why: &str) -> Outcome {
     Outcome { not_run: Some(why.to_owned()), ..Outcome::default() }
 }

@@ -1,6 +1,7 @@
 //! The memory of another process, read from outside so that reading does not disturb it.
 //!
-//! Linux only, from `/proc`; elsewhere nothing is measured, and callers record that.
+//! Linux only, from `/proc`; elsewhere nothing is measured, and callers record that. macOS would count in
+//! `phys_footprint`, which the standard library does not give.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,17 @@ pub struct Resident {
     pub file: u64,
     /// The highest total since the start or the last reset, by the kernel.
     pub peak: u64,
+}
+
+impl Resident {
+    /// All of it, MiB.
+    pub fn total_mb(&self) -> f64 {
+        mib(self.anonymous + self.file)
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// Memory over a stretch of time, in MiB.
@@ -72,7 +84,6 @@ impl Sampler {
         self.stop.store(true, Ordering::Relaxed);
         let average = self.thread.join().ok().flatten()?;
         let last = resident(self.pid)?;
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         Some(MemoryUse {
             average_mb: average / f64::from(1 << 20),
             peak_mb: mib(last.peak),

@@ -63,6 +63,7 @@ fn load_request(protocol: u32) -> (Request, Vec<u8>) {
 #[test]
 fn rows_go_in_and_vectors_and_times_come_out() {
     let replies = answers(&[
+        (Request::Ready, Vec::new()),
         load_request(protocol::VERSION),
         protocol::rows(&rows()),
         (Request::Predict { batch: 1 }, Vec::new()),
@@ -70,16 +71,17 @@ fn rows_go_in_and_vectors_and_times_come_out() {
         (Request::Quit, Vec::new()),
         (Request::Predict { batch: 1 }, Vec::new()),
     ]);
-    assert_eq!(replies.len(), 4, "nothing is answered after quit");
-    assert!(matches!(&replies[0].0, Reply::Loaded { info, .. } if info.threads == 3));
-    assert!(matches!(&replies[2].0, Reply::Output { rows: 2, cols: 2, .. }));
-    let numbers: Vec<f32> = replies[2]
+    assert_eq!(replies.len(), 5, "nothing is answered after quit");
+    assert_eq!(replies[0].0, Reply::Ready);
+    assert!(matches!(&replies[1].0, Reply::Loaded { info, .. } if info.threads == 3));
+    assert!(matches!(&replies[3].0, Reply::Output { rows: 2, cols: 2, .. }));
+    let numbers: Vec<f32> = replies[3]
         .1
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
         .collect();
     assert_eq!(numbers, [3.0, 7.0, 1.0, 5.0]);
-    assert!(matches!(&replies[3].0, Reply::Timed { call_ns, tokens: 1, .. } if call_ns.len() == 1));
+    assert!(matches!(&replies[4].0, Reply::Timed { call_ns, tokens: 1, .. } if call_ns.len() == 1));
 }
 
 #[test]
@@ -123,4 +125,35 @@ fn a_worker_that_fails_is_reported_with_its_last_words() {
     let hangs = error_of("sleep 60", Duration::from_millis(200));
     assert!(hangs.contains("torch worker"), "{hangs}");
     assert!(begun.elapsed() < Duration::from_secs(30), "a hanging worker is waited for");
+}
+
+/// Libraries that count the machine's cores by themselves are told the number of threads.
+#[cfg(unix)]
+#[test]
+fn the_number_of_threads_is_in_the_environment_of_a_worker() {
+    let said = error_of(
+        "echo \"$OMP_NUM_THREADS $MKL_NUM_THREADS $OPENBLAS_NUM_THREADS $RAYON_NUM_THREADS\" >&2; exit 1",
+        Duration::from_secs(60),
+    );
+    assert!(said.contains("1 1 1 1"), "{said}");
+}
+
+/// A worker's memory before it has a model is asked for after its imports.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_an_idle_worker_is_read() {
+    let info = r#"{"engine":"e","version":"1","device":"cpu","threads":1,"output":"embedding","labels":[],"settings":[]}"#;
+    let script = format!(
+        "read a; echo '{{\"reply\":\"ready\"}}'; read b; \
+         echo '{{\"reply\":\"loaded\",\"info\":{info},\"load_seconds\":0.5}}'; read c"
+    );
+    let command = WorkerCommand {
+        engine: "e".to_owned(),
+        program: "sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        timeout: Duration::from_secs(60),
+    };
+    let worker = Worker::start(command, Path::new("m"), 1).expect("a worker");
+    let idle = worker.idle_memory_mb().expect("readable");
+    assert!(idle > 0.1 && idle < 1024.0, "a shell of {idle} MiB");
 }

@@ -2,6 +2,7 @@
 //!
 //! This crate knows no weights and no engines, and no files but data sets.
 
+pub mod bm25;
 pub mod data;
 mod error;
 pub mod fidelity;

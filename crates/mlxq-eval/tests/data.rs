@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mlxq_eval::data::{ColumnRef, Columns, Dataset, FileSpec, Target, TargetColumn, read};
+use mlxq_eval::data::{
+    ColumnRef, Columns, Dataset, FileSpec, Target, TargetColumn, TextColumns, read,
+};
 use tempfile::TempDir;
 
 struct Folder(TempDir);
@@ -24,18 +26,12 @@ impl Folder {
 }
 
 fn named(path: PathBuf, target: TargetColumn) -> FileSpec {
-    FileSpec {
-        path,
-        format: None,
-        header: None,
-        delimiter: None,
-        quoting: None,
-        columns: Columns { text: ColumnRef::Name("text".into()), text_pair: None, target },
-        labels: None,
-        label_map: Default::default(),
-        keep_empty: false,
-        max_samples: None,
-    }
+    let columns = Columns { text: column("text"), text_pair: None, target };
+    FileSpec::new(path, columns)
+}
+
+fn column(name: &str) -> TextColumns {
+    ColumnRef::Name(name.into()).into()
 }
 
 fn labelled(path: PathBuf) -> FileSpec {
@@ -90,7 +86,7 @@ fn tsv_has_no_quotes_and_rows_may_have_more_fields_without_a_header() {
     let folder = Folder::new();
     let path = folder.file("a.tsv", "4.5\t\"one\t2\n0.25\ttwo\"\tx\ty\n");
     let mut spec = scored(path);
-    spec.columns.text = ColumnRef::Index(1);
+    spec.columns.text = ColumnRef::Index(1).into();
     spec.columns.target = TargetColumn::Score(ColumnRef::Index(0));
     let dataset = good(&spec);
     assert_eq!(texts(&dataset), ["\"one", "two\""]);
@@ -182,7 +178,8 @@ fn rows_without_text_or_label_are_counted_and_ids_stay() {
     ];
     let dataset = good(&labelled(folder.file("a.jsonl", rows.join("\n"))));
     assert_eq!((texts(&dataset), dataset.rows[0].id, dataset.rows_in_file), (vec!["d"], 3, 4));
-    assert_eq!(dataset.skipped["no label or score"], 2);
+    assert_eq!(dataset.skipped["the label is hidden (-1)"], 1);
+    assert_eq!(dataset.skipped["no label"], 1);
     assert_eq!(dataset.skipped["empty text"], 1);
 }
 
@@ -266,13 +263,13 @@ type Counts = Vec<(&'static str, usize)>;
 /// README gives them; they were counted there with Python's own readers.
 fn shared_cases(root: &Path) -> Vec<(FileSpec, usize, Counts)> {
     let index = |text, pair: Option<usize>, target| Columns {
-        text: ColumnRef::Index(text),
-        text_pair: pair.map(ColumnRef::Index),
+        text: ColumnRef::Index(text).into(),
+        text_pair: pair.map(|place| ColumnRef::Index(place).into()),
         target,
     };
     let name = |text: &str, pair: &str, label: &str| Columns {
-        text: ColumnRef::Name(text.into()),
-        text_pair: (!pair.is_empty()).then(|| ColumnRef::Name(pair.into())),
+        text: column(text),
+        text_pair: (!pair.is_empty()).then(|| column(pair)),
         target: TargetColumn::Label(ColumnRef::Name(label.into())),
     };
     let score = |place| TargetColumn::Score(ColumnRef::Index(place));
@@ -354,8 +351,8 @@ fn shared_data_sets_have_their_documented_rows() {
     }
     let hidden = FileSpec {
         columns: Columns {
-            text: ColumnRef::Name("sentence1".into()),
-            text_pair: Some(ColumnRef::Name("sentence2".into())),
+            text: column("sentence1"),
+            text_pair: Some(column("sentence2")),
             target: TargetColumn::Label(ColumnRef::Name("label".into())),
         },
         ..labelled(root.join("rte/test.parquet"))

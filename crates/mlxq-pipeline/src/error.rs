@@ -46,6 +46,19 @@ pub enum PipelineError {
         /// The model.
         model: String,
     },
+    /// A record of a run that cannot be used, with the place.
+    #[error("`{path}`{place}: {reason}", path = .path.display(), place = .line.map(|line| format!(" line {line}")).unwrap_or_default())]
+    Record {
+        /// The file or folder.
+        path: PathBuf,
+        /// 1-based line, if it is known.
+        line: Option<usize>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two runs that cannot be compared.
+    #[error("the two runs cannot be compared: {0}")]
+    NotComparable(String),
     /// A result that cannot be computed.
     #[error("{0}")]
     Measure(String),

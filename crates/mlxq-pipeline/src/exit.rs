@@ -24,17 +24,22 @@ impl ExitClass {
     pub fn and(self, other: Self) -> Self {
         self.max(other)
     }
+
+    /// The process's exit code.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::GateFailed => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Inconclusive => 4,
+            Self::Interrupted => 130,
+        }
+    }
 }
 
 impl From<ExitClass> for ExitCode {
     fn from(class: ExitClass) -> Self {
-        Self::from(match class {
-            ExitClass::Done => 0,
-            ExitClass::GateFailed => 1,
-            ExitClass::Usage => 2,
-            ExitClass::Input => 3,
-            ExitClass::Inconclusive => 4,
-            ExitClass::Interrupted => 130,
-        })
+        Self::from(class.number())
     }
 }

@@ -48,9 +48,18 @@ impl Places {
         self.root.join(format!("test_results/{bits}bit_testing_summary.json"))
     }
 
-    pub(crate) fn comparison(&self, model: &str, bits: u32, dataset: &str) -> PathBuf {
-        let (model, dataset) = (file_name(model), file_name(dataset));
-        self.root.join("comparisons").join(format!("{model}_q{bits}_{dataset}_comparison.json"))
+    pub(crate) fn comparison(&self, cell: &str) -> PathBuf {
+        self.root.join("comparisons").join(format!("{cell}_comparison.json"))
+    }
+
+    /// The folder of one run's records.
+    pub(crate) fn run(&self, id: &str) -> PathBuf {
+        self.root.join("runs").join(id)
+    }
+
+    /// Where a finished cell is kept for later runs.
+    pub(crate) fn cell(&self, key: &str) -> PathBuf {
+        self.root.join("cells").join(format!("{key}.json"))
     }
 
     pub(crate) fn baseline(&self, key: &str) -> PathBuf {
@@ -61,6 +70,11 @@ impl Places {
 /// A name as part of a file name: `/` becomes `__`.
 fn file_name(name: &str) -> String {
     name.replace(['/', '\\'], "__")
+}
+
+/// A cell's id, part of its files' names: `<model>_q<bits>_<dataset>`.
+pub(crate) fn cell_id(model: &str, bits: u32, dataset: &str) -> String {
+    format!("{}_q{bits}_{}", file_name(model), file_name(dataset))
 }
 
 /// The folder of a converted model: `<name>-mlx-q<bits>` for affine, `<name>-mlx-mixed_4_6` for a mixed
@@ -83,7 +97,7 @@ mod tests {
         let places = Places::new(Some("/x".into()));
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
         assert_eq!(
-            text(places.comparison("org/m", 8, "sts")),
+            text(places.comparison(&cell_id("org/m", 8, "sts"))),
             "/x/mlx_conversion/comparisons/org__m_q8_sts_comparison.json"
         );
         assert_eq!(

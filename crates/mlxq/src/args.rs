@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Test(TestArguments),
     /// Convert what is missing, then test
     Run(TestArguments),
+    /// Show two runs side by side, with paired statistics
+    Compare(CompareArguments),
     /// Serve an engine to another mlxq (used by `test` itself)
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -266,6 +268,17 @@ pub(crate) struct TestArguments {
     /// At most that many rows of each data set
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_samples: Option<usize>,
+    /// How queries come to the engines: one after the other; all at once, in batches; or at random times,
+    /// whether or not the engine has answered
+    #[arg(long, value_name = "NAME", default_value = "single-stream",
+        value_parser = ["single-stream", "offline", "server"])]
+    pub(crate) scenario: String,
+    /// Queries of a batch, for the scenario `offline` [default: 32]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) batch_size: Option<usize>,
+    /// Queries that arrive per second on average, for the scenario `server`
+    #[arg(long, value_name = "QPS", required_if_eq("scenario", "server"))]
+    pub(crate) rate: Option<f64>,
     /// Pairs of timed blocks, at least 5; the speed gate needs 10
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
     pub(crate) block_pairs: usize,
@@ -276,12 +289,37 @@ pub(crate) struct TestArguments {
     /// and never pass the speed gate
     #[arg(long)]
     pub(crate) reuse_baseline: bool,
+    /// Measure again what an earlier run has measured already, with nothing changed since
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Exit with 1 also where a gate is inconclusive or not measured
     #[arg(long)]
     pub(crate) strict: bool,
     /// Say what would be done and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+const COMPARE_HELP: &str = "\
+The converted models of both runs, data set by data set, over the same rows; what differs is refused. \
+docs/records.md tells the rest.
+
+Example:
+  mlxq compare mlx_conversion/runs/20261125T101500Z mlx_conversion/runs/20261126T093000Z";
+
+/// Which runs are compared.
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_HELP)]
+pub(crate) struct CompareArguments {
+    /// Folder of a run, or its report.json
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// Folder of another run, or its report.json; differences are B minus A
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Form of the result
+    #[arg(long, value_name = "FORM", default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) format: String,
 }
 
 /// Numbers of bits, listed in the help.

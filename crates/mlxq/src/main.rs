@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         interrupt::listen();
     }
     let done = match arguments.command {
+        Command::Compare(arguments) => command::compare::run(&arguments, &printer),
         Command::Convert(arguments) => command::convert::run(&arguments, &printer),
         Command::Inspect(arguments) => command::inspect::run(&arguments, &printer),
         Command::Predict(arguments) => command::predict::run(&arguments, &printer),

@@ -22,6 +22,7 @@ pub(crate) fn run(rounds: Option<&str>) -> Result<ExitCode> {
         command(mlxq, ["run", "--quiet"])
             .args(["--config", "quickstart/models.yaml", "--config", "quickstart/datasets.yaml"])
             .args(["--output-dir", "quickstart/work/mlx_converted"])
+            .arg("--fresh")
             .args(["--block-pairs", rounds.unwrap_or("10")])
             .arg("--python")
             .arg(peers::python()?)

@@ -14,7 +14,7 @@ import time
 OUT = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)
 
-PROTOCOL = 1
+PROTOCOL = 2
 POOLING_FLAGS = [
     ("pooling_mode_cls_token", "cls"),
     ("pooling_mode_max_tokens", "max"),
@@ -137,6 +137,11 @@ class Served:
         self.offsets, self.ids, self.types = [0], [], []
         self.models, self.attention = {}, None
         self.untried = ["sdpa", "eager"]
+        self.chosen = {}
+
+    def ready(self, request, _):
+        """The imports stand at the end of this file, before the first request is read."""
+        return {"reply": "ready"}, b""
 
     def load(self, request, _):
         if request["protocol"] != PROTOCOL:
@@ -203,30 +208,33 @@ class Served:
         self.offsets = numbers[: rows + 1].tolist()
         self.ids = numbers[rows + 1 : rows + 1 + tokens].tolist()
         self.types = numbers[rows + 1 + tokens :].tolist()
-        self.choose_attention()
+        self.chosen = {}
+        self.choose_attention(1)
         return {"reply": "kept"}, b""
 
-    def choose_attention(self):
-        """Times the attention implementations on single rows, in turn, and keeps the faster.
+    def choose_attention(self, batch):
+        """Times the attention implementations on the first rows, `batch` at a time, in turn, and keeps the
+        faster for batches of that size.
 
         Eager attention is the faster one for short batches, sdpa for long ones. The second is loaded
         here, so that loading is timed for one model.
         """
         while self.load_model():
             pass
-        count = min(len(self.offsets) - 1, 20)
-        if len(self.models) < 2 or count == 0:
-            return
-        spent = dict.fromkeys(self.models, 0.0)
-        for turn in range(3):
-            for name in self.models:
-                self.attention = name
-                begun = time.perf_counter()
-                for row in range(count):
-                    self.forward(row, row + 1)
-                if turn:
-                    spent[name] += time.perf_counter() - begun
-        self.attention = min(spent, key=spent.get)
+        rows = len(self.offsets) - 1
+        if batch not in self.chosen and len(self.models) > 1 and rows > 0:
+            parts = [(first, min(rows, first + batch)) for first in range(0, min(rows, max(20, batch)), batch)]
+            spent = dict.fromkeys(self.models, 0.0)
+            for turn in range(3):
+                for name in self.models:
+                    self.attention = name
+                    begun = time.perf_counter()
+                    for start, end in parts:
+                        self.forward(start, end)
+                    if turn:
+                        spent[name] += time.perf_counter() - begun
+            self.chosen[batch] = min(spent, key=spent.get)
+        self.attention = self.chosen.get(batch, self.attention)
 
     def together(self, row):
         """Rows for which this is equal may be padded to one batch without changing each other's result."""
@@ -289,6 +297,7 @@ class Served:
 
     def time(self, request, _):
         start, end = request["start"], request["end"]
+        self.choose_attention(request["batch"])
         calls, padded = [], 0
         for _, computed, elapsed in self.compute(start, end, request["batch"]):
             calls.append(elapsed)

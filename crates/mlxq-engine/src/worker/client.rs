@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::protocol::{self, Reply, Request};
+use crate::memory::resident;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output};
 
 /// Lines of a worker's stderr that are kept for error messages.
@@ -49,6 +50,7 @@ pub struct Worker {
     info: EngineInfo,
     load_seconds: f64,
     start_seconds: f64,
+    idle_memory_mb: Option<f64>,
 }
 
 impl Worker {
@@ -90,7 +92,14 @@ impl Worker {
             stderr,
             load_seconds: 0.0,
             start_seconds: 0.0,
+            idle_memory_mb: None,
         };
+        match worker.ask(&Request::Ready, &[])? {
+            (Reply::Ready, _) => {
+                worker.idle_memory_mb = resident(worker.pid()).map(|r| r.total_mb())
+            }
+            (other, _) => return Err(worker.surprised(&other)),
+        }
         let model = std::path::absolute(model).unwrap_or_else(|_| model.to_owned());
         let request = Request::Load { protocol: protocol::VERSION, model, threads };
         match worker.ask(&request, &[])? {
@@ -117,6 +126,12 @@ impl Worker {
     /// Seconds from the start of the process to the loaded model, imports included.
     pub fn start_seconds(&self) -> f64 {
         self.start_seconds
+    }
+
+    /// Resident memory of the process with everything imported and no model, MiB; `None` where it cannot
+    /// be read.
+    pub fn idle_memory_mb(&self) -> Option<f64> {
+        self.idle_memory_mb
     }
 
     /// Sends the rows that later requests are about.

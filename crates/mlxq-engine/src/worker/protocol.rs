@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{Batch, EngineInfo};
 
 /// Raised when a message changes; both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const LINE_LIMIT: u64 = 64 << 20;
 const PAYLOAD_LIMIT: u64 = 4 << 30;
@@ -20,6 +20,9 @@ const PAYLOAD_LIMIT: u64 = 4 << 30;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
+    /// Say when everything is imported and nothing loaded: the process is then as large as it is without
+    /// a model.
+    Ready,
     /// Load a model folder.
     Load {
         /// [`VERSION`] of the asking side.
@@ -60,6 +63,8 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
+    /// Everything is imported.
+    Ready,
     /// The model is loaded.
     Loaded {
         /// What runs.

@@ -42,6 +42,7 @@ struct Served<L> {
 impl<L: Fn(&Path, usize) -> Result<Box<dyn Engine>, EngineError>> Served<L> {
     fn answer(&mut self, request: Request, payload: &[u8]) -> Answer {
         match request {
+            Request::Ready => Ok((Reply::Ready, Vec::new())),
             Request::Load { protocol, model, threads } => self.load(protocol, &model, threads),
             Request::Rows { rows, tokens, .. } => {
                 self.rows = protocol::batch(rows, tokens, payload)?;

@@ -1,5 +1,6 @@
 //! Comma- and tab-separated files and their kin.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{BufRead, Read};
 use std::rc::Rc;
@@ -7,20 +8,21 @@ use std::rc::Rc;
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::open::{self, Lines};
-use super::{Cell as Value, ColumnRef, FileSpec, Record, Records, wanted};
+use super::table::{Cell as Value, Record, Records, Table};
+use super::{ColumnRef, Encoding};
 use crate::EvalError;
 
 const COLUMN_LIMIT: usize = 4096;
 
-/// Reads the file with that delimiter and quoting unless `spec` has its own.
-pub(super) fn read(spec: &FileSpec, delimiter: u8, quoting: bool) -> Result<Records, EvalError> {
-    let delimiter = spec.delimiter.unwrap_or(delimiter);
-    let records = if spec.quoting.unwrap_or(quoting) {
-        quoted(spec, delimiter)?
+/// Reads the file with that delimiter and quoting unless `table` has its own.
+pub(super) fn read(table: &Table, delimiter: u8, quoting: bool) -> Result<Records, EvalError> {
+    let delimiter = table.delimiter.unwrap_or(delimiter);
+    let records = if table.quoting.unwrap_or(quoting) {
+        quoted(table, delimiter)?
     } else {
-        plain(spec, delimiter)?
+        plain(table, delimiter)?
     };
-    Ok(Records { records, label_names: None })
+    Ok(Records::of(records))
 }
 
 /// Where the wanted columns stand.
@@ -32,10 +34,13 @@ struct Places {
 
 impl Places {
     /// From the first line's fields, if it is a header.
-    fn find(spec: &FileSpec, header: Option<Vec<String>>) -> Result<Self, EvalError> {
-        let refuse = |reason: String| EvalError::line(&spec.path, 1, reason);
+    fn find(table: &Table, header: Option<Vec<String>>) -> Result<Self, EvalError> {
+        let refuse = |reason: String| EvalError::line(table.path, 1, reason);
         if let Some(header) = &header {
             for (place, name) in header.iter().enumerate() {
+                if name.trim().is_empty() {
+                    return Err(refuse(format!("the header has no name for column {place}")));
+                }
                 if header[..place].contains(name) {
                     return Err(refuse(format!("the header has the column `{name}` twice")));
                 }
@@ -45,25 +50,28 @@ impl Places {
             (ColumnRef::Index(place), _) => Ok(*place),
             (ColumnRef::Name(name), Some(header)) => {
                 header.iter().position(|other| other == name).ok_or_else(|| {
-                    refuse(format!("there is no column `{name}`; there are {}", header.join(", ")))
+                    refuse(format!(
+                        "there is no column `{name}`; there are {}",
+                        header.join(", ").escape_debug()
+                    ))
                 })
             }
             (ColumnRef::Name(name), None) => {
                 Err(refuse(format!("the column `{name}` needs a header, and `header` is false")))
             }
         };
-        let wanted = wanted(spec).into_iter().map(place).collect::<Result<_, _>>()?;
+        let wanted = table.columns.iter().map(|column| place(column)).collect::<Result<_, _>>()?;
         Ok(Self { wanted, fields: header.map(|header| header.len()) })
     }
 
     fn record<'f>(
         &self,
-        spec: &FileSpec,
+        table: &Table,
         line: u64,
         count: usize,
         field: impl Fn(usize) -> Option<&'f str>,
     ) -> Result<Record, EvalError> {
-        let refuse = |reason: String| EvalError::line(&spec.path, line, reason);
+        let refuse = |reason: String| EvalError::line(table.path, line, reason);
         if count > COLUMN_LIMIT || self.fields.is_some_and(|fields| fields != count) {
             let expected = self.fields.unwrap_or(COLUMN_LIMIT);
             return Err(refuse(format!("has {count} fields, expected {expected}")));
@@ -77,36 +85,36 @@ impl Places {
 }
 
 /// Whether the first line names the columns.
-fn has_header(spec: &FileSpec) -> bool {
-    let named = || wanted(spec).iter().any(|column| matches!(column, ColumnRef::Name(_)));
-    spec.header.unwrap_or_else(named)
+fn has_header(table: &Table) -> bool {
+    let named = || table.columns.iter().any(|column| matches!(column, ColumnRef::Name(_)));
+    table.header.unwrap_or_else(named)
 }
 
 /// Fields split at the delimiter and nowhere else.
-fn plain(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
+fn plain(table: &Table, delimiter: u8) -> Result<Vec<Record>, EvalError> {
     let delimiter = char::from(delimiter);
-    let mut lines = Lines::open(&spec.path)?;
+    let mut lines = Lines::open(table.path, table.encoding)?;
     let mut header = None;
-    if has_header(spec) {
+    if has_header(table) {
         let Some(line) = lines.next()? else { return Ok(Vec::new()) };
         header = Some(line.split(delimiter).map(str::to_owned).collect());
     }
-    let places = Places::find(spec, header)?;
+    let places = Places::find(table, header)?;
     let mut records = Vec::new();
     while let Some(line) = lines.next()? {
         let fields: Vec<&str> = line.split(delimiter).collect();
         if fields != [""] {
             let field = |place: usize| fields.get(place).copied();
-            records.push(places.record(spec, lines.line, fields.len(), field)?);
+            records.push(places.record(table, lines.line, fields.len(), field)?);
         }
     }
     Ok(records)
 }
 
 /// Fields quoted as RFC 4180 says, which may hold line ends.
-fn quoted(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
-    let mut source = open::bytes(&spec.path)?;
-    open::check_encoding(&spec.path, source.fill_buf().map_err(EvalError::io(&spec.path))?)?;
+fn quoted(table: &Table, delimiter: u8) -> Result<Vec<Record>, EvalError> {
+    let mut source = open::bytes(table.path)?;
+    open::check_encoding(table.path, source.fill_buf().map_err(EvalError::io(table.path))?)?;
     let since_row = Rc::new(Cell::new(0));
     let limited = RowLimit { source: source.chain(END), since_row: Rc::clone(&since_row) };
     let mut reader = ReaderBuilder::new()
@@ -121,7 +129,7 @@ fn quoted(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
         let line = reader.position().line();
         let more = reader.read_byte_record(&mut record);
         let line = record.position().map_or(line, csv::Position::line);
-        let refuse = |reason: String| EvalError::line(&spec.path, line, reason);
+        let refuse = |reason: String| EvalError::line(table.path, line, reason);
         let more = more.map_err(|error| refuse(error.to_string()))?;
         since_row.set(0);
         if !more || record.iter().eq([&END[1..]]) {
@@ -130,18 +138,25 @@ fn quoted(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
         if record.iter().next_back().is_some_and(|field| field.ends_with(END)) {
             return Err(refuse("a quote is opened and never closed".to_owned()));
         }
-        let fields = texts(&record).map_err(refuse)?;
+        let fields = texts(&record, table.encoding).map_err(refuse)?;
         let Some(places) = &places else {
-            let header = has_header(spec).then(|| fields.iter().map(|f| (*f).to_owned()).collect());
+            let header =
+                has_header(table).then(|| fields.iter().map(|f| f.clone().into_owned()).collect());
             let is_header = header.is_some();
-            let found = Places::find(spec, header)?;
+            let found = Places::find(table, header)?;
             if !is_header {
-                records.push(found.record(spec, line, fields.len(), |at| fields.get(at).copied())?);
+                records.push(
+                    found.record(table, line, fields.len(), |at| {
+                        fields.get(at).map(AsRef::as_ref)
+                    })?,
+                );
             }
             places = Some(found);
             continue;
         };
-        records.push(places.record(spec, line, fields.len(), |at| fields.get(at).copied())?);
+        records.push(
+            places.record(table, line, fields.len(), |at| fields.get(at).map(AsRef::as_ref))?,
+        );
     }
 }
 
@@ -149,7 +164,7 @@ fn quoted(spec: &FileSpec, delimiter: u8) -> Result<Vec<Record>, EvalError> {
 /// byte stands in no text, so it is taken for nothing else.
 const END: &[u8] = b"\n\0";
 
-fn texts(record: &ByteRecord) -> Result<Vec<&str>, String> {
+fn texts(record: &ByteRecord, encoding: Encoding) -> Result<Vec<Cow<'_, str>>, String> {
     let text = |(column, bytes): (usize, &'_ [u8])| {
         if bytes.len() > open::LINE_LIMIT || bytes.contains(&0) {
             return Err(format!("column {column} is too long or holds a NUL byte"));
@@ -157,10 +172,13 @@ fn texts(record: &ByteRecord) -> Result<Vec<&str>, String> {
         Ok(())
     };
     record.iter().enumerate().try_for_each(text)?;
-    let utf8 = |(column, bytes)| {
-        std::str::from_utf8(bytes).map_err(|_| format!("column {column} is not UTF-8"))
+    let decode = |(column, bytes)| {
+        open::decode(bytes, encoding).map_err(|byte| {
+            let hint = open::ENCODING_HINT;
+            format!("column {column} is not UTF-8 from its byte {byte} on; {hint}")
+        })
     };
-    record.iter().enumerate().map(utf8).collect()
+    record.iter().enumerate().map(decode).collect()
 }
 
 /// Hands on what it reads, but not without end for one row: an open quote would take the whole file.

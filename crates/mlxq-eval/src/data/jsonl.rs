@@ -7,25 +7,26 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::open::Lines;
-use super::{Cell, ColumnRef, FileSpec, Record, Records, wanted};
+use super::table::{Cell, Record, Records, Table};
+use super::{ColumnRef, Encoding};
 use crate::EvalError;
 
 /// Reads the file; blank lines are passed over.
-pub(super) fn read(spec: &FileSpec) -> Result<Records, EvalError> {
-    let mut lines = Lines::open(&spec.path)?;
+pub(super) fn read(table: &Table) -> Result<Records, EvalError> {
+    let mut lines = Lines::open(table.path, Encoding::Utf8)?;
     let mut records = Vec::new();
     while let Some(text) = lines.next()? {
         if text.trim().is_empty() {
             continue;
         }
         let line = lines.line;
-        let refuse = |reason: String| EvalError::line(&spec.path, line, reason);
+        let refuse = |reason: String| EvalError::line(table.path, line, reason);
         let Object(object) =
             serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
-        let cells = wanted(spec).into_iter().map(|column| cell(&object, column));
+        let cells = table.columns.iter().map(|column| cell(&object, column));
         records.push(Record { line, cells: cells.collect::<Result<_, _>>().map_err(refuse)? });
     }
-    Ok(Records { records, label_names: None })
+    Ok(Records::of(records))
 }
 
 fn cell(object: &HashMap<String, Value>, column: &ColumnRef) -> Result<Cell, String> {
@@ -35,6 +36,9 @@ fn cell(object: &HashMap<String, Value>, column: &ColumnRef) -> Result<Cell, Str
     match object.get(name) {
         Some(Value::Null) => Ok(Cell::Null),
         Some(Value::String(text)) => Ok(Cell::Text(text.clone())),
+        Some(Value::Number(number)) if beyond_integers(number) => {
+            Err(format!("`{name}` holds {number}, which is beyond integers of 64 bits"))
+        }
         Some(Value::Number(number)) => {
             Ok(Cell::Number(number.as_f64().unwrap_or(f64::NAN), number.to_string()))
         }
@@ -42,9 +46,14 @@ fn cell(object: &HashMap<String, Value>, column: &ColumnRef) -> Result<Cell, Str
         None => {
             let mut names: Vec<_> = object.keys().map(String::as_str).collect();
             names.sort_unstable();
-            Err(format!("there is no key `{name}`; there are {}", names.join(", ")))
+            Err(format!("there is no key `{name}`; there are {}", names.join(", ").escape_debug()))
         }
     }
+}
+
+/// Whether a whole number was too large to be read as it stands.
+fn beyond_integers(number: &serde_json::Number) -> bool {
+    number.is_f64() && number.as_f64().is_some_and(|value| value.abs() >= 2_f64.powi(63))
 }
 
 /// A line's object, each key once: of two the last would win in silence.

@@ -1,5 +1,6 @@
 //! Opening data files: regular ones only, unpacked if need be, as lines of checked length.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -8,6 +9,7 @@ use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 
+use super::Encoding;
 use crate::EvalError;
 
 /// The longest line and field, in bytes.
@@ -26,26 +28,52 @@ pub(super) fn regular(path: &Path) -> Result<(u64, Option<SystemTime>), EvalErro
     Ok((metadata.len(), metadata.modified().ok()))
 }
 
-/// The file's bytes, unpacked if its name ends in `.gz`.
-pub(super) fn bytes(path: &Path) -> Result<Box<dyn BufRead>, EvalError> {
+/// BLAKE3 of the file's bytes as they lie, in hexadecimal.
+pub(super) fn blake3(path: &Path) -> Result<String, EvalError> {
+    let mut hash = blake3::Hasher::new();
     let file = File::open(path).map_err(EvalError::io(path))?;
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        let packed = file.metadata().map_err(EvalError::io(path))?.len();
-        let (least, most) = UNPACKED_BYTES;
-        let left = packed.saturating_mul(UNPACKED_RATIO).clamp(least, most);
-        return Ok(Box::new(BufReader::new(Unpacked { inner: MultiGzDecoder::new(file), left })));
-    }
-    Ok(Box::new(BufReader::new(file)))
+    hash.update_reader(file).map_err(EvalError::io(path))?;
+    Ok(hash.finalize().to_string())
 }
 
+/// The file's bytes, unpacked if its name ends in `.gz` or `.zst`.
+pub(super) fn bytes(path: &Path) -> Result<Box<dyn BufRead>, EvalError> {
+    let file = File::open(path).map_err(EvalError::io(path))?;
+    let packed = file.metadata().map_err(EvalError::io(path))?.len();
+    let (least, most) = UNPACKED_BYTES;
+    let left = packed.saturating_mul(UNPACKED_RATIO).clamp(least, most);
+    Ok(match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(BufReader::new(Unpacked { inner: MultiGzDecoder::new(file), left })),
+        Some("zst") => {
+            let inner = zstd::Decoder::new(file).map_err(EvalError::io(path))?;
+            Box::new(BufReader::new(Unpacked { inner, left }))
+        }
+        _ => Box::new(BufReader::new(file)),
+    })
+}
+
+/// The letters of a line or a field; else the 1-based byte from which on it is not UTF-8.
+pub(super) fn decode(bytes: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, usize> {
+    match encoding {
+        Encoding::Utf8 => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(error) => Err(error.valid_up_to() + 1),
+        },
+        Encoding::Latin1 => Ok(bytes.iter().map(|byte| char::from(*byte)).collect()),
+    }
+}
+
+/// What to do about bytes that are not UTF-8.
+pub(super) const ENCODING_HINT: &str = "`encoding: latin-1` reads any bytes";
+
 /// Unpacks, but not without end.
-struct Unpacked {
-    inner: MultiGzDecoder<File>,
+struct Unpacked<R> {
+    inner: R,
     /// Bytes that may still come.
     left: u64,
 }
 
-impl Read for Unpacked {
+impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         match self.left.checked_sub(count as u64) {
@@ -61,6 +89,7 @@ impl Read for Unpacked {
 pub(super) struct Lines<'a> {
     path: &'a Path,
     reader: Box<dyn BufRead>,
+    encoding: Encoding,
     /// Lines read and not yet given out: of a file whose lines end in `\r` alone.
     pending: VecDeque<Vec<u8>>,
     /// 1-based number of the line last read.
@@ -68,8 +97,8 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn open(path: &'a Path) -> Result<Self, EvalError> {
-        Ok(Self { path, reader: bytes(path)?, pending: VecDeque::new(), line: 0 })
+    pub(super) fn open(path: &'a Path, encoding: Encoding) -> Result<Self, EvalError> {
+        Ok(Self { path, reader: bytes(path)?, encoding, pending: VecDeque::new(), line: 0 })
     }
 
     /// The next line; `None` at the end.
@@ -82,10 +111,12 @@ impl<'a> Lines<'a> {
         if line.contains(&0) {
             return Err(self.refuse("holds a NUL byte".to_owned()));
         }
-        String::from_utf8(line).map(Some).map_err(|error| {
-            let column = error.utf8_error().valid_up_to() + 1;
-            self.refuse(format!("is not UTF-8 from byte {column} on"))
-        })
+        match decode(&line, self.encoding) {
+            Ok(text) => Ok(Some(text.into_owned())),
+            Err(byte) => {
+                Err(self.refuse(format!("is not UTF-8 from byte {byte} on; {ENCODING_HINT}")))
+            }
+        }
     }
 
     /// Reads up to the next `\n`; whether there was anything.

@@ -1,25 +1,32 @@
 //! Apache Parquet, with the label names that the `datasets` library leaves in the file.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::record::Row as ParquetRow;
 use serde_json::Value;
 
-use super::{Cell, ColumnRef, FileSpec, Record, Records, TargetColumn, wanted};
+use super::ColumnRef;
+use super::table::{Cell, Record, Records, Table};
 use crate::EvalError;
 
+/// The largest footer, in bytes.
+const FOOTER_LIMIT: u64 = 64 << 20;
+
 /// Reads the file. A panic of the parser, which a hostile file can cause, becomes an error here.
-pub(super) fn read(spec: &FileSpec) -> Result<Records, EvalError> {
-    catch_unwind(AssertUnwindSafe(|| read_file(spec)))
-        .unwrap_or_else(|_| Err(EvalError::file(&spec.path, "is damaged: its parser gave up")))
+pub(super) fn read(table: &Table) -> Result<Records, EvalError> {
+    catch_unwind(AssertUnwindSafe(|| read_file(table)))
+        .unwrap_or_else(|_| Err(EvalError::file(table.path, "is damaged: its parser gave up")))
 }
 
-fn read_file(spec: &FileSpec) -> Result<Records, EvalError> {
-    let refuse = |reason: String| EvalError::file(&spec.path, reason);
-    let file = File::open(&spec.path).map_err(EvalError::io(&spec.path))?;
+fn read_file(table: &Table) -> Result<Records, EvalError> {
+    let refuse = |reason: String| EvalError::file(table.path, reason);
+    check_footer(table.path)?;
+    let file = File::open(table.path).map_err(EvalError::io(table.path))?;
     let reader = SerializedFileReader::new(file).map_err(|error| refuse(error.to_string()))?;
     let schema = reader.metadata().file_metadata().schema();
     let names: Vec<String> = schema.get_fields().iter().map(|f| f.name().to_owned()).collect();
@@ -32,23 +39,43 @@ fn read_file(spec: &FileSpec) -> Result<Records, EvalError> {
             Err(refuse(format!("there is no column {other:?}; there are {}", names.join(", "))))
         }
     };
-    let places = wanted(spec).into_iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    let places = table.columns.iter().map(|column| place(column)).collect::<Result<Vec<_>, _>>()?;
     let mut records = Vec::new();
     let rows = reader.get_row_iter(None).map_err(|error| refuse(error.to_string()))?;
     for (at, row) in rows.enumerate() {
         let line = at as u64 + 1;
-        let row = row.map_err(|error| EvalError::line(&spec.path, line, error.to_string()))?;
+        let row = row.map_err(|error| EvalError::line(table.path, line, error.to_string()))?;
         let cells = places.iter().map(|place| cell(&row, *place)).collect::<Result<_, _>>();
-        let cells = cells.map_err(|reason| EvalError::line(&spec.path, line, reason))?;
+        let cells = cells.map_err(|reason| EvalError::line(table.path, line, reason))?;
         records.push(Record { line, cells });
     }
-    let label_names = match &spec.columns.target {
-        TargetColumn::Label(column) | TargetColumn::Labels(column) => {
-            place(column).ok().and_then(|place| class_names(&reader, &names[place]))
-        }
-        TargetColumn::Score(_) => None,
-    };
-    Ok(Records { records, label_names })
+    let label = table.label.and_then(|column| place(column).ok());
+    let label_names = label.and_then(|place| class_names(&reader, &names[place]));
+    let mut records = Records::of(records);
+    records.label_names = label_names;
+    Ok(records)
+}
+
+/// Refuses what is no Parquet file, or has a footer that the parser should not try.
+fn check_footer(path: &Path) -> Result<(), EvalError> {
+    let refuse = |reason: &str| Err(EvalError::file(path, reason));
+    let mut file = File::open(path).map_err(EvalError::io(path))?;
+    let length = file.metadata().map_err(EvalError::io(path))?.len();
+    let mut end = [0; 8];
+    if length < 12 {
+        return refuse("is too short for a Parquet file");
+    }
+    file.seek(SeekFrom::End(-8)).map_err(EvalError::io(path))?;
+    file.read_exact(&mut end).map_err(EvalError::io(path))?;
+    let [footer, magic] = [&end[..4], &end[4..]];
+    let footer = footer.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    match magic {
+        b"PAR1" if footer > length - 12 => refuse("has a footer longer than the file"),
+        b"PAR1" if footer > FOOTER_LIMIT => refuse("has a footer of more than 64 MiB"),
+        b"PAR1" => Ok(()),
+        b"PARE" => refuse("is an encrypted Parquet file"),
+        _ => refuse("does not end as a Parquet file: cut off, or of another kind"),
+    }
 }
 
 fn cell(row: &ParquetRow, place: usize) -> Result<Cell, String> {

@@ -1,171 +1,93 @@
-//! Records to rows: texts, labels and scores, and what cannot be used.
+//! Records to rows: texts and targets, and what cannot be used.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::{Cell, Dataset, FileSpec, Record, Records, Row, Target, TargetColumn};
+use super::table::{Cell, Record, Records};
+use super::targets::{HIDDEN, Targets};
+use super::{Dataset, FileSpec, Row, Target, TextColumns, sample};
 use crate::EvalError;
 
-/// The rows of `records` that can be used.
-pub(super) fn build(spec: &FileSpec, records: Records) -> Result<Dataset, EvalError> {
-    let Records { mut records, label_names } = records;
-    let rows_in_file = records.len();
+/// The rows of `records` that can be used and are asked for.
+pub(super) fn build(spec: &FileSpec, mut records: Records) -> Result<Dataset, EvalError> {
+    let rows_in_file = records.records.len();
     if rows_in_file == 0 {
         return Err(EvalError::file(&spec.path, "has no rows"));
     }
-    records.truncate(spec.max_samples.unwrap_or(usize::MAX));
-    let targets = match &spec.columns.target {
-        TargetColumn::Score(_) => Targets::Scores,
-        TargetColumn::Label(_) => Targets::Label(label_list(spec, label_names, &records)),
-        TargetColumn::Labels(_) => Targets::Labels(label_list(spec, label_names, &records)),
-    };
-    if let Targets::Label(labels) | Targets::Labels(labels) = &targets {
-        refuse_unknown(spec, labels, &records)?;
-    }
-    let mut dataset = Dataset {
-        rows: Vec::with_capacity(records.len()),
-        labels: match &targets {
-            Targets::Label(labels) | Targets::Labels(labels) => labels.clone(),
-            Targets::Scores => Vec::new(),
-        },
-        rows_in_file,
-        skipped: BTreeMap::new(),
-    };
-    for (id, record) in records.into_iter().enumerate() {
-        match row(spec, &targets, id, record)? {
+    let targets = Targets::find(spec, &records)?;
+    let mut dataset = Dataset { rows_in_file, ..Dataset::default() };
+    for (id, record) in std::mem::take(&mut records.records).into_iter().enumerate() {
+        let line = record.line;
+        let row = row(spec, &targets, id, record);
+        match row.map_err(|reason| EvalError::line(records.file(id), line, reason))? {
             Ok(row) => dataset.rows.push(row),
             Err(reason) => *dataset.skipped.entry(reason.to_owned()).or_insert(0) += 1,
         }
     }
-    if dataset.rows.is_empty() {
-        let reasons: Vec<_> =
-            dataset.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
-        let reason = format!("has no usable rows ({})", reasons.join(", "));
-        return Err(EvalError::file(&spec.path, reason));
+    refuse_unusable(spec, &dataset)?;
+    if let Targets::Names(names) = targets {
+        dataset.labels = names;
+    }
+    if let Some(count) = spec.max_samples {
+        sample::take(&mut dataset.rows, count, spec.sampling);
     }
     Ok(dataset)
 }
 
-enum Targets {
-    Scores,
-    /// One of these, by name in id order.
-    Label(Vec<String>),
-    /// Any number of these.
-    Labels(Vec<String>),
-}
-
-/// The label names: as configured, as the file says, or the distinct labels found, sorted.
-fn label_list(spec: &FileSpec, names: Option<Vec<String>>, records: &[Record]) -> Vec<String> {
-    if let Some(names) = spec.labels.clone().or(names) {
-        return names;
-    }
-    let found = records.iter().flat_map(|record| label_texts(spec, record.cells.last()));
-    found.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// The texts of a label cell: one, or those between commas where the column holds several; none for
-/// hidden or missing labels.
-fn label_texts(spec: &FileSpec, cell: Option<&Cell>) -> Vec<String> {
-    let text = cell.and_then(label_text);
-    match spec.columns.target {
-        TargetColumn::Labels(_) => {
-            let parts = text.iter().flat_map(|text| text.split(','));
-            parts.map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
-        }
-        _ => text.into_iter().collect(),
-    }
-}
-
-/// The text of a label cell; `None` for a hidden or missing label.
-fn label_text(cell: &Cell) -> Option<String> {
-    let text = match cell {
-        Cell::Null => return None,
-        Cell::Text(text) | Cell::Number(_, text) => text.trim(),
+/// Refuses files of which nothing can be scored.
+fn refuse_unusable(spec: &FileSpec, dataset: &Dataset) -> Result<(), EvalError> {
+    let Dataset { rows, rows_in_file, skipped, .. } = dataset;
+    let refuse = |reason: String| Err(EvalError::file(&spec.path, reason));
+    let hidden = |what| {
+        refuse(format!(
+            "has no usable rows: all {rows_in_file} {what} are hidden (-1), so this split cannot be \
+             scored; take another"
+        ))
     };
-    (!matches!(text, "" | "-1" | "-")).then(|| text.to_owned())
-}
-
-/// The id of a label: its name's place, or the id itself.
-fn label_id(labels: &[String], text: &str) -> Option<usize> {
-    let by_name = labels.iter().position(|label| label == text);
-    by_name.or_else(|| text.parse().ok().filter(|id| *id < labels.len()))
-}
-
-fn refuse_unknown(spec: &FileSpec, labels: &[String], records: &[Record]) -> Result<(), EvalError> {
-    let mut unknown: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for record in records {
-        let texts = label_texts(spec, record.cells.last());
-        for text in texts.into_iter().filter(|text| label_id(labels, text).is_none()) {
-            unknown.entry(text).or_default().push(record.line);
-        }
+    if skipped.get(HIDDEN) == Some(rows_in_file) {
+        return hidden("labels");
     }
-    if unknown.is_empty() {
-        return Ok(());
+    if rows.iter().all(|row| row.target == Target::Score(-1.0)) && rows.len() == *rows_in_file {
+        return hidden("scores");
     }
-    let mut lines: Vec<u64> = unknown.values().flatten().copied().collect();
-    lines.sort_unstable();
-    let rows: Vec<_> = lines.iter().take(5).map(u64::to_string).collect();
-    let texts: Vec<_> = unknown.keys().map(|text| format!("`{}`", text.escape_debug())).collect();
-    let reason = format!(
-        "unknown labels {} (lines {}); known are {}",
-        texts.join(", "),
-        rows.join(", "),
-        labels.join(", ")
-    );
-    Err(EvalError::file(&spec.path, reason))
+    if rows.is_empty() {
+        let reasons: Vec<_> =
+            skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+        return refuse(format!("has no usable rows ({})", reasons.join(", ")));
+    }
+    Ok(())
 }
 
-/// The row of a record, or why it is skipped.
+/// The row of a record; else why it is skipped (inner), or what is wrong with it (outer).
 fn row(
     spec: &FileSpec,
     targets: &Targets,
     id: usize,
     record: Record,
-) -> Result<Result<Row, &'static str>, EvalError> {
-    let line = record.line;
+) -> Result<Result<Row, &'static str>, String> {
     let mut cells = record.cells.into_iter();
-    let text = |cell| text_of(cell).or_else(|| spec.keep_empty.then(String::new));
-    let Some(first) = cells.next().and_then(text) else { return Ok(Err("empty text")) };
-    let text_pair = match spec.columns.text_pair {
-        Some(_) => match cells.next().and_then(text) {
-            Some(text) => Some(text),
-            None => return Ok(Err("empty second text")),
-        },
-        None => None,
+    let mut text = |columns: &TextColumns| {
+        let cells = cells.by_ref().take(columns.parts.len()).collect();
+        joined(cells, &columns.separator).or_else(|| spec.keep_empty.then(String::new))
     };
-    let cell = cells.next().unwrap_or(Cell::Null);
-    let target = match targets {
-        Targets::Label(labels) => {
-            label_text(&cell).and_then(|text| label_id(labels, &text)).map(Target::Label)
-        }
-        Targets::Labels(labels) => {
-            let texts = label_texts(spec, Some(&cell));
-            let ids: BTreeSet<usize> =
-                texts.iter().filter_map(|text| label_id(labels, text)).collect();
-            (!ids.is_empty()).then(|| Target::Labels(ids.into_iter().collect()))
-        }
-        Targets::Scores => score(&cell)
-            .map_err(|reason| EvalError::line(&spec.path, line, reason))?
-            .map(Target::Score),
+    let first = text(&spec.columns.text);
+    let second = spec.columns.text_pair.as_ref().map(text);
+    let target = targets.of(spec, &cells.next().unwrap_or(Cell::Null))?;
+    let (Some(first), Some(text_pair)) = (first, second.map_or(Some(None), |text| text.map(Some)))
+    else {
+        return Ok(Err("empty text"));
     };
-    Ok(target.map(|target| Row { id, text: first, text_pair, target }).ok_or("no label or score"))
+    Ok(target.map(|target| Row { id, text: first, text_pair, target }))
 }
 
-fn text_of(cell: Cell) -> Option<String> {
-    match cell {
+/// The text that the cells make; `None` where it is blank. One cell alone is taken as it is.
+pub(super) fn joined(cells: Vec<Cell>, separator: &str) -> Option<String> {
+    let alone = cells.len() == 1;
+    let filled = |cell| match cell {
         Cell::Text(text) | Cell::Number(_, text) if !text.trim().is_empty() => Some(text),
         _ => None,
-    }
-}
-
-fn score(cell: &Cell) -> Result<Option<f64>, String> {
-    let number = match cell {
-        Cell::Null => return Ok(None),
-        Cell::Number(number, _) => Some(*number),
-        Cell::Text(text) if text.trim().is_empty() => return Ok(None),
-        Cell::Text(text) => text.trim().parse().ok(),
     };
-    match number.filter(|number| number.is_finite()) {
-        Some(number) => Ok(Some(number)),
-        None => Err(format!("the score {cell:?} is no finite number")),
+    let mut parts: Vec<String> = cells.into_iter().filter_map(filled).collect();
+    match parts.len() {
+        0 => None,
+        1 if alone => parts.pop(),
+        _ => Some(parts.join(separator).trim().to_owned()),
     }
 }

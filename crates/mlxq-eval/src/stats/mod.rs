@@ -2,6 +2,7 @@
 
 mod binomial;
 mod bootstrap;
+pub mod drift;
 mod mcnemar;
 mod paired;
 mod power;

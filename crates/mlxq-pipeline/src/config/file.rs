@@ -7,12 +7,16 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use serde_saphyr::Spanned;
 
+use super::gates::GateKeys;
+
 /// The whole file. The keys below `cache_dir` occur in the original's files and mean nothing here.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     #[serde(default)]
     pub(super) models: Vec<Model>,
+    #[serde(default)]
+    pub(super) gates: Option<Spanned<GateKeys>>,
     #[serde(default)]
     pub(super) datasets: BTreeMap<String, Spanned<Dataset>>,
     #[serde(default, rename = "version")]
@@ -45,6 +49,8 @@ pub(super) struct Model {
     pub(super) task: Spanned<String>,
     #[serde(default)]
     pub(super) quantization: Option<Spanned<Quantization>>,
+    #[serde(default)]
+    pub(super) gates: Option<Spanned<GateKeys>>,
     #[serde(default)]
     pub(super) benchmarks: Vec<Spanned<String>>,
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use globset::GlobBuilder;
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_eval::data::{ColumnRef, Columns, FileFormat, FileSpec, TargetColumn};
-use mlxq_eval::gate::SizeRule;
 use mlxq_hub::Source;
 use serde_saphyr::Spanned;
 
-use super::{Choice, Config, DatasetConfig, DatasetSource, Gates, ModelConfig, Place, Task, file};
+use super::gates::{self, GateKeys};
+use super::{Choice, Config, DatasetConfig, DatasetSource, ModelConfig, Place, Task, file};
 use crate::PipelineError;
 
 /// The largest configuration file, in bytes.
@@ -36,9 +36,20 @@ pub fn load(patterns: &[String]) -> Result<Config, PipelineError> {
 /// As [`load`].
 pub fn parse(files: &[(PathBuf, String)]) -> Result<Config, PipelineError> {
     let mut config = Config::default();
+    let mut read = Vec::new();
+    let mut gates = GateKeys::default();
     for (path, text) in files {
         let reader = Reader { path };
-        reader.add(text, &mut config)?;
+        let file = reader.parse(text)?;
+        // The gates for all models are those of all files; of two the later wins.
+        if let Some(keys) = &file.gates {
+            keys.value.check().map_err(|reason| reader.refuse(Some(line_of(keys)), reason))?;
+            gates = keys.value.over(&gates);
+        }
+        read.push((reader, file));
+    }
+    for (reader, file) in read {
+        reader.add(file, &gates, &mut config)?;
     }
     check_names(&config)?;
     Ok(config)
@@ -125,14 +136,22 @@ impl Reader<'_> {
         Place { file: self.path.to_owned(), line }
     }
 
-    fn add(&self, text: &str, config: &mut Config) -> Result<(), PipelineError> {
+    fn parse(&self, text: &str) -> Result<file::File, PipelineError> {
         if let Some(line) = tagged_line(text) {
             return Err(self.refuse(Some(line), "tags (`!…`) are not used here; quote the text"));
         }
-        let file: file::File = serde_saphyr::from_str(text).map_err(|error| {
+        serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map(|location| location.line());
             self.refuse(line, explain(&error.without_snippet().to_string()))
-        })?;
+        })
+    }
+
+    fn add(
+        &self,
+        file: file::File,
+        gates: &GateKeys,
+        config: &mut Config,
+    ) -> Result<(), PipelineError> {
         let ignored = [
             ("huggingface_cache", &file.huggingface_cache),
             ("cache_dir", &file.cache_dir),
@@ -149,7 +168,7 @@ impl Reader<'_> {
             }
         }
         for model in file.models {
-            config.models.push(self.model(model)?);
+            config.models.push(self.model(model, gates)?);
         }
         for (key, dataset) in file.datasets {
             let dataset = self.dataset(&key, dataset)?;
@@ -158,7 +177,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn model(&self, model: file::Model) -> Result<ModelConfig, PipelineError> {
+    /// A model; `all` are the gates for all models.
+    fn model(&self, model: file::Model, all: &GateKeys) -> Result<ModelConfig, PipelineError> {
         let line = line_of(&model.name);
         let refuse = |reason: String| self.refuse(Some(line), reason);
         let file::Name(name) = model.name.value;
@@ -177,9 +197,12 @@ impl Reader<'_> {
             .map_err(|reason| self.refuse(Some(task_line), reason))?;
         let quantization_line = model.quantization.as_ref().map_or(line, line_of);
         let quantization = model.quantization.map(|spanned| spanned.value).unwrap_or_default();
-        let checked = quantization_of(&quantization);
-        let (recipe, gates) =
-            checked.map_err(|reason| self.refuse(Some(quantization_line), reason))?;
+        let gates_line = model.gates.as_ref().map_or(quantization_line, line_of);
+        let keys = model.gates.map(|spanned| spanned.value).unwrap_or_default();
+        let recipe = recipe_of(&quantization)
+            .map_err(|reason| self.refuse(Some(quantization_line), reason))?;
+        let gates = gates::gates(&keys, &quantization, all)
+            .map_err(|reason| self.refuse(Some(gates_line), reason))?;
         Ok(ModelConfig {
             name,
             hf_name: model.hf_name,
@@ -243,21 +266,21 @@ impl Reader<'_> {
         if dataset.max_samples == Some(0) {
             return Err("`max_samples` is 0".to_owned());
         }
+        let columns = Columns {
+            text: column(columns.text).into(),
+            text_pair: columns.text_pair.map(|name| column(name).into()),
+            target,
+        };
         Ok(FileSpec {
-            path: self.relative(&path),
             format: format.transpose()?,
             header: dataset.header,
             delimiter: delimiter.transpose()?,
             quoting: dataset.quoting,
-            columns: Columns {
-                text: column(columns.text),
-                text_pair: columns.text_pair.map(column),
-                target,
-            },
             labels: dataset.labels,
             label_map: dataset.label_map,
             keep_empty: dataset.keep_empty,
             max_samples: dataset.max_samples,
+            ..FileSpec::new(self.relative(&path), columns)
         })
     }
 
@@ -274,7 +297,7 @@ fn column(column: file::Column) -> ColumnRef {
     }
 }
 
-fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates), String> {
+fn recipe_of(quantization: &file::Quantization) -> Result<Recipe, String> {
     let choice = Choice {
         mode: quantization.mode.clone(),
         bits: quantization.bits,
@@ -285,29 +308,7 @@ fn quantization_of(quantization: &file::Quantization) -> Result<(Recipe, Gates),
         overrides: quantization.overrides.clone(),
         ..Choice::default()
     };
-    let recipe = choice.recipe()?;
-    let in_range = |key: &str, value: Option<f64>, largest: f64| match value {
-        Some(value) if !(value >= 0.0 && value <= largest) => {
-            Err(format!("`{key}` is {value}, expected 0 to {largest}"))
-        }
-        value => Ok(value),
-    };
-    let size_rule = match quantization.size_gate.as_deref() {
-        None | Some("within") => SizeRule::Within,
-        Some("max") => SizeRule::Max,
-        Some(other) => return Err(format!("`size_gate` is `{other}`, expected within or max")),
-    };
-    let target_size_mb = in_range("target_size_mb", quantization.target_size_mb, 1e9)?;
-    if target_size_mb == Some(0.0) {
-        return Err("`target_size_mb` is 0".to_owned());
-    }
-    let gates = Gates {
-        max_accuracy_drop: in_range("max_accuracy_drop", quantization.max_accuracy_drop, 1.0)?,
-        min_speedup: in_range("min_speedup", quantization.min_speedup, 1e6)?.unwrap_or(1.2),
-        target_size_mb,
-        size_rule,
-    };
-    Ok((recipe, gates))
+    choice.recipe()
 }
 
 fn line_of<T>(spanned: &Spanned<T>) -> u64 {
@@ -367,7 +368,7 @@ mod tests {
         assert_eq!(config.models[0].source, Source::Folder("dir/../m".into()));
         let DatasetSource::Local(spec) = &config.datasets["d"].source else { panic!() };
         assert_eq!(spec.path, Path::new("dir/d.tsv"));
-        assert_eq!(spec.columns.text, ColumnRef::Index(5));
+        assert_eq!(spec.columns.text, ColumnRef::Index(5).into());
         assert_eq!(config.models[0].gates.min_speedup, 1.2);
     }
 

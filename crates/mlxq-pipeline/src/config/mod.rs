@@ -2,20 +2,20 @@
 
 mod choice;
 mod file;
+mod gates;
 mod load;
-mod task;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mlxq_checkpoint::recipe::Recipe;
 use mlxq_eval::data::FileSpec;
-use mlxq_eval::gate::SizeRule;
 use mlxq_hub::Source;
 
+pub use crate::task::Task;
 pub use choice::Choice;
+pub use gates::Gates;
 pub use load::{load, parse};
-pub use task::Task;
 
 /// The models and data sets of all configuration files.
 #[derive(Debug, Default)]
@@ -47,19 +47,6 @@ pub struct ModelConfig {
     pub benchmarks: Vec<String>,
     /// File and line that name it.
     pub place: Place,
-}
-
-/// What a converted model must meet.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gates {
-    /// The largest drop of the primary figure, as a share; `None`: not judged.
-    pub max_accuracy_drop: Option<f64>,
-    /// How many times as fast as PyTorch at least.
-    pub min_speedup: f64,
-    /// The folder's size in MiB; `None`: not judged.
-    pub target_size_mb: Option<f64>,
-    /// Which sizes are within the target.
-    pub size_rule: SizeRule,
 }
 
 /// One data set.

@@ -3,25 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mlxq_checkpoint::recipe::Recipe;
-use mlxq_checkpoint::{Checkpoint, ConvertRequest};
 use mlxq_engine::native::Activations;
 use mlxq_engine::worker::{Worker, WorkerCommand};
 use mlxq_engine::{Output, torch};
-use mlxq_eval::data::{Dataset, FileSpec, read};
-use mlxq_eval::gate::{self, Gate, SpeedEvidence};
-use mlxq_eval::stats::LogRatio;
+use mlxq_eval::data::{FileSpec, read};
+use mlxq_eval::gate::SpeedEvidence;
+use mlxq_eval::metric::Metric;
 use serde_json::{Value, json};
 
 use super::convert::target_of;
-use super::judge::{self, Answers, References};
-use super::measure::{Protocol, measure};
+use super::judge::{self, Case, Judged};
+use super::measure::{Measured, Protocol, Queries, measure};
 use super::provenance::details;
 use super::rows::EncodedRows;
 use super::run::{FolderSize, Run};
-use super::{baseline, test::TestSettings};
+use super::{baseline, gates, test::TestSettings};
 use crate::config::{DatasetConfig, DatasetSource, ModelConfig};
 use crate::record::{Comparison, Side, now_unix};
+use crate::task::{Answers, Material, References, Task};
 use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Rows that go through an engine at once where only its answers count.
@@ -32,30 +31,30 @@ const TIMEOUT: Duration = Duration::from_secs(3600);
 /// PyTorch, or why there is none.
 pub(super) type Torch = Result<torch::TorchInstallation, String>;
 
-/// Measures and judges `model`, whose original lies in `source`, on `dataset`.
+/// Measures and judges a model on a data set.
 ///
 /// # Errors
-/// When data, model or an engine is wrong.
+/// When model or an engine is wrong.
 pub(super) fn test_cell(
-    model: &ModelConfig,
-    dataset: &DatasetConfig,
-    source: PathBuf,
+    inputs: &Inputs,
     torch: &Torch,
     settings: &TestSettings,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, PipelineError> {
-    reporter.message(&format!("Testing {} on {}", model.name, dataset.key));
-    let inputs = Inputs::read(model, dataset, source, settings, reporter)?;
-    let runs = Runs::make(&inputs, torch, settings, reporter)?;
-    compare(&inputs, runs, torch, settings, reporter)
+    let runs = Runs::make(inputs, torch, settings, reporter)?;
+    compare(inputs, runs, torch, settings, reporter)
 }
 
 /// What the engines of a cell share.
 pub(super) struct Inputs<'a> {
     pub(super) model: &'a ModelConfig,
+    /// What the model's task comes to on these rows.
+    pub(super) task: Task,
     pub(super) spec: FileSpec,
-    pub(super) data: Dataset,
+    pub(super) material: Material,
     pub(super) references: References,
+    /// The figures, the primary one first.
+    pub(super) metrics: Vec<Metric>,
     pub(super) rows: EncodedRows,
     /// Folder of the original, and the hash of its files.
     pub(super) source: PathBuf,
@@ -66,7 +65,11 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn read(
+    /// Of `model`, whose original lies in `source`, on `dataset`.
+    ///
+    /// # Errors
+    /// When data or model is wrong.
+    pub(super) fn read(
         model: &'a ModelConfig,
         dataset: &'a DatasetConfig,
         source: PathBuf,
@@ -78,8 +81,22 @@ impl<'a> Inputs<'a> {
         for (reason, count) in &data.skipped {
             reporter.warning(&format!("{count} rows of `{}` are not used: {reason}", dataset.key));
         }
-        let references = References::of(&data, model.task)?;
-        let rows = EncodedRows::encode(&data, model.task, &source, dataset.max_length)?;
+        let material = Material {
+            data,
+            label_map: spec.label_map.clone(),
+            model: source.clone(),
+            ..Material::default()
+        };
+        let task = model.task.on(&material);
+        let (metrics, missing) = task.metrics(&[]).map_err(PipelineError::Usage)?;
+        for name in missing {
+            let (task, key) = (task.name(), &dataset.key);
+            reporter.warning(&format!("`{key}`: the task {task} has no figure `{name}`"));
+        }
+        let rules = task.rules();
+        let references = rules.references(&material)?;
+        let questions = rules.questions(&material)?;
+        let rows = EncodedRows::encode(&questions, &source, dataset.max_length)?;
         let longest = &rows.max_length;
         if dataset.max_length.is_some_and(|asked| asked > longest.tokens) {
             let (tokens, why) = (longest.tokens, &longest.decided_by);
@@ -88,8 +105,10 @@ impl<'a> Inputs<'a> {
         Ok(Self {
             model,
             spec,
-            data,
+            material,
             references,
+            metrics,
+            task,
             rows,
             fingerprint: mlxq_hub::fingerprint(&source)?.blake3,
             target: target_of(model, &settings.output_dir),
@@ -99,14 +118,61 @@ impl<'a> Inputs<'a> {
     }
 
     fn answers(&self, run: &Run) -> Result<Answers, PipelineError> {
-        let (task, label_map) = (self.model.task, &self.spec.label_map);
-        Answers::of(&run.output, &run.info, task, &self.data, label_map)
+        let Run { output, info, .. } = run;
+        if let Some(bad) = output.data.iter().position(|x| !x.is_finite()) {
+            let (number, row) = (output.data[bad], bad / output.cols.max(1));
+            let reason = format!("the {} engine gives {number} in row {row}", info.engine);
+            return Err(PipelineError::Measure(reason));
+        }
+        self.task.rules().answers(&self.material, output, info)
     }
 
-    /// What a run and its answers come to, in a folder of that size.
-    fn side(&self, run: Run, answers: &Answers, size: FolderSize) -> Result<Side, PipelineError> {
-        let scores = judge::figures(self.model.task, answers, &self.references)?;
-        Ok(run.side(scores, answers.first(), size))
+    /// The sides of `runs`, PyTorch's first if it ran, held against each other.
+    fn judge(&self, runs: &[Run], answers: &[Answers]) -> Result<Judged, PipelineError> {
+        let sides = runs.iter().zip(answers);
+        let sides: Vec<judge::Side> = sides
+            .map(|(run, answers)| judge::Side { info: &run.info, output: &run.output, answers })
+            .collect();
+        let case = Case {
+            metrics: &self.metrics,
+            references: &self.references,
+            labels: &self.material.data.labels,
+            queries: &self.material.queries(),
+            pairs: self.rows.rows_per_query == 2,
+        };
+        judge::judge(&case, &sides)
+    }
+
+    /// What was done with the labels, for the record; says what the user should know of it.
+    fn check_labels(&self, answers: &[Answers], reporter: &dyn Reporter) -> Option<Value> {
+        let baseline = answers.first()?;
+        if let Some(fold) = baseline.fold() {
+            reporter.message(&format!("{}: {fold}", self.dataset.key));
+        }
+        let labels = &self.material.data.labels;
+        let check = judge::check_labels(baseline, &self.references, labels)?;
+        if let Some(warning) = &check.warning {
+            let (model, dataset) = (&self.model.name, &self.dataset.key);
+            reporter.warning(&format!("{model} on {dataset}: {warning}"));
+        }
+        Some(check.record.into())
+    }
+
+    /// What the runs and their answers come to, in the folders that they read.
+    fn sides(
+        &self,
+        runs: Vec<Run>,
+        answers: &[Answers],
+        scores: Vec<Vec<(Metric, f64)>>,
+    ) -> Result<Vec<Side>, PipelineError> {
+        let [source, target] = [&self.source, &self.target].map(|dir| FolderSize::of(dir));
+        let (source, target) = (source?, target?);
+        let last = runs.len() - 1;
+        let all = runs.into_iter().zip(answers).zip(scores).enumerate();
+        let side = |(place, ((run, answers), scores)): (usize, ((Run, &Answers), _))| {
+            run.side(scores, answers.first(), if place == last { target } else { source })
+        };
+        Ok(all.map(side).collect())
     }
 }
 
@@ -133,6 +199,7 @@ struct Runs {
     torch: Option<Run>,
     original: Run,
     converted: Run,
+    measured: Measured,
 }
 
 impl Runs {
@@ -144,7 +211,7 @@ impl Runs {
         reporter: &dyn Reporter,
     ) -> Result<Self, PipelineError> {
         let key = torch.as_ref().ok().map(|torch| {
-            let how = format!("f32 single-stream threads={}", settings.threads);
+            let how = format!("f32 {} threads={}", settings.scenario.words(), settings.threads);
             baseline::key(&inputs.fingerprint, &inputs.rows.batch, &torch.versions, &how)
         });
         let asked = key.as_ref().filter(|_| settings.reuse_baseline);
@@ -159,7 +226,7 @@ impl Runs {
         workers.push(start(native(settings, Activations::Float32), &inputs.source)?);
         workers.push(start(native(settings, settings.activations), &inputs.target)?);
 
-        let mut runs = run_all(&mut workers, &inputs.rows, settings, reporter)?;
+        let (mut runs, measured) = run_all(&mut workers, &inputs.rows, settings, reporter)?;
         let lost = || PipelineError::Measure("an engine's run is missing".to_owned());
         let converted = runs.pop().ok_or_else(lost)?;
         let original = runs.pop().ok_or_else(lost)?;
@@ -167,7 +234,7 @@ impl Runs {
         if let (Some(run), Some(key)) = (&fresh, &key) {
             baseline::keep(&settings.places, key, run)?;
         }
-        Ok(Self { torch: fresh.or(kept), original, converted })
+        Ok(Self { torch: fresh.or(kept), original, converted, measured })
     }
 }
 
@@ -200,7 +267,7 @@ fn run_all(
     rows: &EncodedRows,
     settings: &TestSettings,
     reporter: &dyn Reporter,
-) -> Result<Vec<Run>, PipelineError> {
+) -> Result<(Vec<Run>, Measured), PipelineError> {
     let mut outputs: Vec<Output> = Vec::with_capacity(workers.len());
     let total = workers.len() as u64;
     let work = Work::new(reporter, "predicting", Unit::Steps);
@@ -212,10 +279,18 @@ fn run_all(
         }
     }
     drop(work);
-    let protocol = Protocol { rounds: settings.rounds, block_seconds: settings.block_seconds };
-    let timings = measure(workers, rows, protocol, reporter)?;
+    let TestSettings { scenario, rounds, block_seconds, .. } = *settings;
+    let protocol = Protocol { scenario, rounds, block_seconds };
+    let EncodedRows { tokenizing, rows_per_query, .. } = rows;
+    let queries = Queries { tokenizing, rows_per_query: *rows_per_query };
+    let mut measured = measure(workers, &queries, &protocol, reporter)?;
+    for reason in &measured.checks.invalid {
+        reporter.warning(&format!("the times are not valid: {reason}"));
+    }
+    let timings = std::mem::take(&mut measured.timings);
     let answered = workers.iter().zip(outputs).zip(timings);
-    Ok(answered.map(|((worker, output), timing)| Run::new(worker, output, timing)).collect())
+    let runs = answered.map(|((worker, output), timing)| Run::new(worker, output, timing));
+    Ok((runs.collect(), measured))
 }
 
 fn compare(
@@ -225,14 +300,13 @@ fn compare(
     settings: &TestSettings,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, PipelineError> {
-    let Runs { torch: torch_run, original, converted } = runs;
-    let mut details = details(inputs, settings)?;
-    if let Some(run) = &torch_run {
-        let check = judge::agreement(&run.output, &original.output);
+    let mut details = details(inputs, &runs.measured, settings)?;
+    if let Some(run) = &runs.torch {
+        let check = judge::agreement(&run.output, &runs.original.output);
         warn_of_disagreement(&check, reporter);
         details.insert("implementation_check".to_owned(), check);
     }
-    let speed = speed_evidence(torch, torch_run.as_ref(), &converted);
+    let speed = gates::speed_evidence(torch, runs.torch.as_ref(), &runs.converted);
     let speedup = match &speed {
         SpeedEvidence::Measured { ratio, .. } => {
             let (low, high) = ratio.two_sided();
@@ -241,94 +315,43 @@ fn compare(
         }
         _ => None,
     };
-    let torch_answers = torch_run.as_ref().map(|run| inputs.answers(run)).transpose()?;
-    let original_answers = inputs.answers(&original)?;
-    let converted_answers = inputs.answers(&converted)?;
-    if let Some(fold) = converted_answers.fold() {
-        reporter.message(&format!("{}: {fold}", inputs.dataset.key));
-        details.insert("label_fold".to_owned(), fold.into());
+    let invalid_times = runs.measured.checks.invalid.clone();
+    let runs: Vec<Run> =
+        [runs.torch, Some(runs.original), Some(runs.converted)].into_iter().flatten().collect();
+    let answers = runs.iter().map(|run| inputs.answers(run)).collect::<Result<Vec<_>, _>>()?;
+    let judged = inputs.judge(&runs, &answers)?;
+    if let Some(labels) = inputs.check_labels(&answers, reporter) {
+        details.insert("labels".to_owned(), labels);
     }
-    let base = torch_answers.as_ref().unwrap_or(&original_answers);
-    let metric = inputs.model.task.primary_metric();
-    let drop = judge::drop(metric, [base, &converted_answers], &inputs.references);
-
-    let source_size = FolderSize::of(&inputs.source)?;
-    let torch_side = match (torch_run, &torch_answers) {
-        (Some(run), Some(answers)) => Some(inputs.side(run, answers, source_size)?),
-        _ => None,
+    let mut sides = inputs.sides(runs, &answers, judged.scores)?;
+    let lost = || PipelineError::Measure("an engine's figures are missing".to_owned());
+    let converted = sides.pop().ok_or_else(lost)?;
+    let native_original = sides.pop().ok_or_else(lost)?;
+    let evidence = gates::Evidence {
+        drop: &judged.drop,
+        logits: judged.logits.as_ref(),
+        speed: &speed,
+        invalid_times: &invalid_times,
+        converted: &converted.figures,
     };
-    let original = inputs.side(original, &original_answers, source_size)?;
-    let converted = inputs.side(converted, &converted_answers, FolderSize::of(&inputs.target)?)?;
-    let gates = gates(inputs, &drop, &speed, converted.figures.size_mb)?;
+    let gates = gates::judge(inputs, &evidence)?;
     Ok(Comparison {
         model: inputs.model.name.clone(),
         dataset: inputs.dataset.key.clone(),
         bits: inputs.model.recipe.format.bits(),
-        torch: torch_side,
+        torch: sides.pop(),
         torch_missing: torch.as_ref().err().cloned(),
-        native_original: original,
+        native_original,
         converted,
         speedup,
         references: inputs.references.first(),
-        sample_size: inputs.data.rows.len(),
+        sample_size: inputs.references.count(),
         gates,
+        judgement: judged.judgement,
+        samples: judged.samples,
         details,
         timestamp: now_unix(),
     })
-}
-
-fn gates(
-    inputs: &Inputs,
-    drop: &gate::DropEvidence,
-    speed: &SpeedEvidence,
-    size_mb: f64,
-) -> Result<[Gate; 3], PipelineError> {
-    let asked = &inputs.model.gates;
-    let arithmetic = expected_words(&inputs.model.recipe, &inputs.source)?;
-    Ok([
-        gate::accuracy(drop, asked.max_accuracy_drop),
-        gate::speed(speed, asked.min_speedup),
-        gate::size(
-            size_mb,
-            asked.target_size_mb,
-            asked.size_rule,
-            gate::SIZE_TOLERANCE,
-            &arithmetic,
-        ),
-    ])
-}
-
-fn speed_evidence(torch: &Torch, run: Option<&Run>, converted: &Run) -> SpeedEvidence {
-    let run = match (torch, run) {
-        (Err(why), _) => {
-            return SpeedEvidence::None(format!("no PyTorch to compare with: {why}"));
-        }
-        (Ok(_), None) => return SpeedEvidence::None("PyTorch did not run".to_owned()),
-        (Ok(_), Some(run)) if run.cached => return SpeedEvidence::Cached,
-        (Ok(_), Some(run)) => run,
-    };
-    let pairs = converted.timing.blocks.iter().zip(&run.timing.blocks);
-    let ratios: Vec<f64> = pairs.map(|(converted, torch)| converted.qpm() / torch.qpm()).collect();
-    let seconds = run.timing.seconds().min(converted.timing.seconds());
-    match LogRatio::new(&ratios) {
-        Some(ratio) => SpeedEvidence::Measured { ratio, seconds },
-        None => SpeedEvidence::None("the blocks gave no ratios".to_owned()),
-    }
-}
-
-/// What the recipe must come to, by the tensor list.
-fn expected_words(recipe: &Recipe, source: &Path) -> Result<String, PipelineError> {
-    let checkpoint = Checkpoint::open(source)?;
-    let layout = mlxq_models::layout(checkpoint.model_type());
-    let task = mlxq_checkpoint::Task::Quantize(recipe.clone());
-    let plan = ConvertRequest::new(&checkpoint, layout, source, task).prospect()?.plan;
-    let mb = plan.tensor_bytes() as f64 / f64::from(1 << 20);
-    Ok(format!(
-        "{} bits in groups of {} take {mb:.2} MB ({}), and the tokenizer's files",
-        recipe.format.bits(),
-        recipe.format.group_size(),
-        plan.arithmetic()
-    ))
 }
 
 /// PyTorch and the native engine run the same checkpoint in f32: they must agree.

@@ -2,11 +2,15 @@
 
 mod baseline;
 mod cell;
+pub(crate) mod compare;
 pub(crate) mod convert;
+pub(crate) mod environment;
+mod gates;
 pub(crate) mod inspect;
-mod judge;
-mod measure;
+pub(crate) mod judge;
+pub(crate) mod measure;
 mod provenance;
+mod resume;
 mod rows;
 mod run;
 pub(crate) mod test;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::cell::Inputs;
 use super::judge;
+use super::measure::{ARRIVAL_SEED, Measured, Scenario};
 use super::rows::EncodedRows;
 use super::test::TestSettings;
 use crate::PipelineError;
@@ -16,17 +17,24 @@ use crate::PipelineError;
 /// When a file cannot be read.
 pub(super) fn details(
     inputs: &Inputs,
+    measured: &Measured,
     settings: &TestSettings,
 ) -> Result<Map<String, Value>, PipelineError> {
     let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
     let tokenizing: Duration = tokenizing.iter().sum();
-    let (spec, data, task) = (&inputs.spec, &inputs.data, inputs.model.task);
+    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.task);
+    let (batch_size, rate) = match settings.scenario {
+        Scenario::SingleStream => (None, None),
+        Scenario::Offline { batch_size } => (Some(batch_size), None),
+        Scenario::Server { rate } => (None, Some(rate)),
+    };
     let details = json!({
         "task": task.name(),
-        "primary_metric": task.primary_metric().name(),
+        "primary_metric": inputs.metrics.first().map(|metric| metric.name()),
         "dataset": {
             "path": spec.path,
             "sha256": mlxq_hub::hash_file(&spec.path)?,
+            "blake3": inputs.material.collection.as_ref().map_or(&data.hash, |all| &all.hash),
             "rows_in_file": data.rows_in_file,
             "rows_used": data.rows.len(),
             "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
@@ -43,7 +51,10 @@ pub(super) fn details(
             "tokenizing": "by mlxq, its time added to both sides: all engines get the same ids",
         },
         "protocol": {
-            "scenario": "single-stream",
+            "scenario": settings.scenario.name(),
+            "batch_size": batch_size,
+            "rate_per_second": rate,
+            "arrival_seed": rate.map(|_| ARRIVAL_SEED),
             "rounds": settings.rounds,
             "block_seconds": settings.block_seconds,
             "order": "forwards and backwards in turn",
@@ -55,29 +66,15 @@ pub(super) fn details(
             "path": inputs.target,
             "blake3": mlxq_hub::fingerprint(&inputs.target)?.blake3,
         },
-        "machine": machine(),
+        "environment": measured.environment,
+        "timing_checks": measured.checks,
         "mlxq_version": env!("CARGO_PKG_VERSION"),
     });
-    Ok(match details {
+    let mut details = match details {
         Value::Object(map) => map,
         _ => Map::new(),
-    })
-}
-
-/// What is known of the machine; absent where it cannot be read.
-fn machine() -> Value {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let cpu = read("/proc/cpuinfo").and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        line.split_once(':').map(|(_, name)| name.trim().to_owned())
-    });
-    let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-    json!({
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "cpu": cpu,
-        "cores": std::thread::available_parallelism().map_or(1, usize::from),
-        "load_average": read("/proc/loadavg").map(|text| text.trim().to_owned()),
-        "governor": governor.map(|text| text.trim().to_owned()),
-    })
+    };
+    let notes = task.rules().notes(&inputs.material)?;
+    details.extend(notes.into_iter().map(|(key, note)| (key.to_owned(), note)));
+    Ok(details)
 }

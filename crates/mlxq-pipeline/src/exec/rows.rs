@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mlxq_engine::{Batch, MaxLength, Tokenizer};
-use mlxq_eval::data::Dataset;
+use mlxq_engine::{Batch, Encoding, MaxLength, Tokenizer};
 
 use crate::PipelineError;
-use crate::config::Task;
+use crate::task::{Questions, TextRow};
 
 /// A data set ready for engines.
 pub(super) struct EncodedRows {
-    /// All token rows: two for each query of a similarity task, else one.
+    /// All token rows: those of the queries, then those that are not timed.
     pub(super) batch: Batch,
     /// Token rows of one query.
     pub(super) rows_per_query: usize,
@@ -27,45 +26,35 @@ impl EncodedRows {
     /// Encodes every row with the tokenizer of the model folder `model`.
     ///
     /// # Errors
-    /// When the folder has no tokenizer, or a row of a similarity task has no second text.
+    /// When the folder has no tokenizer, or a text cannot be encoded.
     pub(super) fn encode(
-        dataset: &Dataset,
-        task: Task,
+        questions: &Questions,
         model: &Path,
         max_length: Option<usize>,
     ) -> Result<Self, PipelineError> {
-        let tokenizer = Tokenizer::open(model, max_length)?;
+        let tokenizer = Tokenizer::open(model, max_length)?.cutting(questions.truncation);
         let mut encoded = Self {
             batch: Batch::new(),
-            rows_per_query: if task == Task::Similarity { 2 } else { 1 },
-            tokenizing: Vec::with_capacity(dataset.rows.len()),
+            rows_per_query: questions.rows_per_query,
+            tokenizing: Vec::with_capacity(questions.rows.len() / questions.rows_per_query),
             truncated: 0,
             max_length: tokenizer.max_length().clone(),
         };
-        for row in &dataset.rows {
-            let pair = row.text_pair.as_deref();
+        for query in questions.rows.chunks(questions.rows_per_query) {
             let begun = Instant::now();
-            let encodings = match (task, pair) {
-                (Task::Similarity, Some(pair)) => {
-                    vec![tokenizer.encode(&row.text, None)?, tokenizer.encode(pair, None)?]
-                }
-                (Task::Similarity | Task::Reranking, None) => {
-                    let reason = format!("task `{}` needs the column `text_pair`", task.name());
-                    return Err(PipelineError::Usage(reason));
-                }
-                (_, pair) => vec![tokenizer.encode(&row.text, pair)?],
-            };
+            let encode = |(text, pair): &TextRow| tokenizer.encode(text, pair.as_deref());
+            let encodings = query.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
             encoded.tokenizing.push(begun.elapsed());
-            for encoding in encodings {
-                encoded.truncated += usize::from(encoding.truncated);
-                encoded.batch.push(&encoding.ids, &encoding.type_ids);
-            }
+            encodings.iter().for_each(|encoding| encoded.push(encoding));
+        }
+        for (text, pair) in &questions.extra {
+            encoded.push(&tokenizer.encode(text, pair.as_deref())?);
         }
         Ok(encoded)
     }
 
-    /// Number of queries.
-    pub(super) fn queries(&self) -> usize {
-        self.tokenizing.len()
+    fn push(&mut self, encoding: &Encoding) {
+        self.truncated += usize::from(encoding.truncated);
+        self.batch.push(&encoding.ids, &encoding.type_ids);
     }
 }

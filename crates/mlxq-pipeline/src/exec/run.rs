@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::measure::Timing;
 use crate::PipelineError;
-use crate::record::{Side, SideFigures};
+use crate::record::{Side, SideFigures, TimingReport};
 
 /// One engine's answers and times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) load_seconds: f64,
     /// Seconds from the process's start to the loaded model.
     pub(super) start_seconds: f64,
+    /// Memory of the process before it had a model, MiB.
+    pub(super) idle_memory_mb: Option<f64>,
     /// Whether all of this is from an earlier run.
     #[serde(skip)]
     pub(super) cached: bool,
@@ -37,6 +39,7 @@ impl Run {
             timing,
             load_seconds: worker.load_seconds(),
             start_seconds: worker.start_seconds(),
+            idle_memory_mb: worker.idle_memory_mb(),
             cached: false,
         }
     }
@@ -50,6 +53,12 @@ impl Run {
         size: FolderSize,
     ) -> Side {
         let timing = self.timing;
+        let memory_mb = timing.memory_average_mb.zip(timing.memory_peak_mb);
+        let report = TimingReport {
+            load: timing.load,
+            timing_checks: timing.checks.clone(),
+            ..TimingReport::new(timing.scenario, timing.batch_latencies_ms.clone())
+        };
         let figures = SideFigures {
             scores,
             qpm: timing.qpm(),
@@ -57,7 +66,7 @@ impl Run {
             size_bytes: size.bytes,
             weights_bytes: size.weights,
             tokens_per_second: timing.tokens_per_second(),
-            memory_mb: timing.memory_average_mb.zip(timing.memory_peak_mb),
+            memory_mb,
             memory_split_mb: timing.memory_split_mb,
             blocks_qpm: timing.blocks.iter().map(|block| block.qpm()).collect(),
             measured_seconds: timing.seconds(),
@@ -67,6 +76,7 @@ impl Run {
             warmup_queries: timing.warmup_queries,
             predictions,
             cached: self.cached,
+            timing: report.with_memory(self.idle_memory_mb, memory_mb),
         };
         Side { info: self.info, figures }
     }

@@ -1,6 +1,7 @@
 //! Tests: every selected model on every selected data set, measured, judged and recorded.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use mlxq_checkpoint::already_converted;
 use mlxq_engine::native::Activations;
@@ -8,11 +9,14 @@ use mlxq_engine::torch;
 use mlxq_eval::gate::Verdict;
 use serde_json::{Map, Value, json};
 
-use super::cell::{Torch, test_cell};
+use super::cell::{Inputs, Torch, test_cell};
 use super::convert::{ConvertSettings, convert_model, selected, target_of};
+use super::measure::Scenario;
+use super::resume;
 use crate::config::{Config, DatasetConfig, ModelConfig};
-use crate::record::{Comparison, write_json};
-use crate::report::table;
+use crate::paths::cell_id;
+use crate::record::{CellReport, Event, Kept, Recorder, RunSettings, write_json};
+use crate::report::{summary, table};
 use crate::{ExitClass, Logged, PipelineError, Places, Reporter};
 
 /// What the user asks of a test.
@@ -42,12 +46,16 @@ pub struct TestSettings {
     pub activations: Activations,
     /// At most that many rows of each data set.
     pub max_samples: Option<usize>,
+    /// How queries come to the engines.
+    pub scenario: Scenario,
     /// Rounds of timed blocks, at least 5.
     pub rounds: usize,
     /// Seconds that a block of the fastest engine lasts at least.
     pub block_seconds: f64,
     /// Use PyTorch's kept predictions and times where nothing has changed.
     pub reuse_baseline: bool,
+    /// Measure again what is measured already.
+    pub fresh: bool,
     /// Treat inconclusive as failed.
     pub strict: bool,
     /// Say what would be done, and stop.
@@ -69,6 +77,10 @@ pub fn test_models(
         let reason = "at least 5 pairs of blocks of 0.01 to 600 seconds are needed";
         return Err(PipelineError::Usage(reason.to_owned()));
     }
+    if !settings.scenario.is_possible() {
+        let reason = "a batch has at least one query, and a rate is above 0";
+        return Err(PipelineError::Usage(reason.to_owned()));
+    }
     let cells = cells(config, settings)?;
     if settings.dry_run {
         return dry_run(&cells, settings, reporter);
@@ -76,41 +88,183 @@ pub fn test_models(
     let reporter: &dyn Reporter =
         &Logged::open(reporter, &settings.places.log("testing_8bit"), "MLX8BitTester")?;
     let torch = find_torch(settings, reporter);
-    let mut class = ExitClass::Done;
-    let mut summary: Map<String, Value> = Map::new();
-    for Cell { model, datasets } in cells {
-        let mut results = Map::new();
-        for dataset in datasets {
-            let outcome = prepare(model, settings, reporter)
-                .and_then(|source| test_cell(model, dataset, source, &torch, settings, reporter));
-            if reporter.interrupted() {
-                return Err(PipelineError::Interrupted);
+    let ids: Vec<String> = cells.iter().flat_map(Cell::ids).collect();
+    let recorder = Recorder::begin(&settings.places, run_settings(settings, &torch), &ids)?;
+    let program = mlxq_hub::hash_file(&settings.program)?;
+    let mut run = Run { settings, reporter, torch, program, recorder, show };
+    let done = run.all(&cells);
+    let class = done.as_ref().map_or_else(PipelineError::exit_class, |class| *class);
+    run.end(class)?;
+    done
+}
+
+/// What a run carries from cell to cell.
+struct Run<'r> {
+    settings: &'r TestSettings,
+    reporter: &'r dyn Reporter,
+    torch: Torch,
+    /// Hash of this program's file.
+    program: String,
+    recorder: Recorder,
+    show: &'r mut dyn FnMut(&str),
+}
+
+impl Run<'_> {
+    /// Measures all cells; the exit class of all.
+    fn all(&mut self, cells: &[Cell]) -> Result<ExitClass, PipelineError> {
+        let mut class = ExitClass::Done;
+        let mut summary: Map<String, Value> = Map::new();
+        let places = &self.settings.places;
+        for Cell { model, datasets } in cells {
+            let mut results = Map::new();
+            for dataset in datasets {
+                let (result, cell_class) = self.cell(model, dataset)?;
+                class = class.and(cell_class);
+                results.insert(dataset.key.clone(), result);
             }
-            let (result, cell_class) = match outcome {
-                Ok(comparison) => finish(&comparison, settings, reporter, show)?,
-                Err(error) => {
-                    reporter.warning(&format!("{} on {}: {error}", model.name, dataset.key));
-                    let record = json!({"error": error.to_string(), "failed": true});
-                    (record, error.exit_class())
-                }
-            };
-            class = class.and(cell_class);
-            results.insert(dataset.key.clone(), result);
+            let bits = model.recipe.format.bits();
+            let one = json!({model.name.clone(): results.clone()});
+            write_json(&places.test_results(&model.name, bits), &one)?;
+            summary.insert(model.name.clone(), Value::Object(results));
+            write_json(&places.test_summary(bits), &Value::Object(summary.clone()))?;
         }
-        let bits = model.recipe.format.bits();
-        let one = json!({model.name.clone(): results.clone()});
-        write_json(&settings.places.test_results(&model.name, bits), &one)?;
-        summary.insert(model.name.clone(), Value::Object(results));
-        write_json(&settings.places.test_summary(bits), &Value::Object(summary.clone()))?;
+        Ok(class)
     }
-    reporter.message(&format!("records: {}", settings.places.root().display()));
-    Ok(class)
+
+    /// One cell: its content for the original pipeline's files, and how it ended.
+    fn cell(
+        &mut self,
+        model: &ModelConfig,
+        dataset: &DatasetConfig,
+    ) -> Result<(Value, ExitClass), PipelineError> {
+        let id = id_of(model, dataset);
+        let outcome = self.measured(&id, model, dataset);
+        if self.reporter.interrupted() {
+            return Err(PipelineError::Interrupted);
+        }
+        match outcome {
+            Ok(kept) => self.finish(kept),
+            Err(error) => {
+                self.reporter.warning(&format!("{} on {}: {error}", model.name, dataset.key));
+                self.recorder.failed(&id, [&model.name, &dataset.key], &error)?;
+                let record = json!({"error": error.to_string(), "failed": true});
+                Ok((record, error.exit_class()))
+            }
+        }
+    }
+
+    /// The cell as an earlier run has measured it, or measured now and kept.
+    fn measured(
+        &mut self,
+        id: &str,
+        model: &ModelConfig,
+        dataset: &DatasetConfig,
+    ) -> Result<Kept, PipelineError> {
+        let (settings, reporter) = (self.settings, self.reporter);
+        let source = prepare(model, settings, reporter)?;
+        reporter.message(&format!("Testing {} on {}", model.name, dataset.key));
+        let inputs = Inputs::read(model, dataset, source, settings, reporter)?;
+        let key = resume::key(id, &inputs, &self.program, &self.torch, settings)?;
+        let found = (!settings.fresh).then(|| Kept::find(&settings.places, &key)).flatten();
+        if let Some(kept) = found {
+            let CellReport { measured, measured_by, .. } = &kept.cell;
+            reporter.message(&format!(
+                "{} on {}: already measured at {measured}; --fresh measures again",
+                model.name, dataset.key
+            ));
+            let event = Event::CellAlreadyMeasured { cell: id, key: &key, measured, measured_by };
+            self.recorder.event(&event)?;
+            return Ok(kept);
+        }
+        self.recorder.event(&Event::CellStarted { cell: id })?;
+        let begun = Instant::now();
+        let comparison = test_cell(&inputs, &self.torch, settings, reporter)?;
+        let cell = comparison.report(model, &key, self.recorder.id())?;
+        let kept = Kept::new(cell, comparison);
+        kept.keep(&settings.places)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.recorder.event(&Event::CellFinished { cell: id, key: &key, seconds })?;
+        Ok(kept)
+    }
+
+    /// Writes a cell's records and shows its table.
+    fn finish(&mut self, kept: Kept) -> Result<(Value, ExitClass), PipelineError> {
+        let original = kept.original();
+        let Kept { cell, samples, .. } = kept;
+        let path = self.settings.places.comparison(&cell.id);
+        write_json(&path, &original)?;
+        let verdict = Verdict::from(cell.verdict);
+        let words = match verdict {
+            Verdict::Pass => "All quality gates passed".to_owned(),
+            Verdict::Fail => "Quality gates failed".to_owned(),
+            other => format!("Quality gates {}", other.words()),
+        };
+        let (model, dataset, compares) = (&cell.model, &cell.dataset_key, &cell.verdict_compares);
+        self.reporter.message(&format!("{words} for {model} on {dataset} ({compares})"));
+        self.reporter.message(&format!("record: {}", path.display()));
+        (self.show)(&table(&cell));
+        let event = Event::Verdict { cell: &cell.id, verdict: cell.verdict, gates: &cell.gates };
+        self.recorder.event(&event)?;
+        self.recorder.finished(cell, samples)?;
+        Ok((original, exit_class(verdict, self.settings.strict)))
+    }
+
+    /// The end of the run, come what may: the report's last lines, and the table of all cells.
+    fn end(&mut self, class: ExitClass) -> Result<(), PipelineError> {
+        self.recorder.end(class)?;
+        let report = self.recorder.report();
+        if report.cells.len() + report.failures.len() > 1 {
+            (self.show)(&summary(report));
+        }
+        self.reporter.message(&format!("records: {}", self.settings.places.root().display()));
+        self.reporter.message(&format!("report: {}", self.recorder.path().display()));
+        Ok(())
+    }
+}
+
+/// How a verdict ends a run.
+fn exit_class(verdict: Verdict, strict: bool) -> ExitClass {
+    match verdict {
+        Verdict::Pass | Verdict::NotSet => ExitClass::Done,
+        Verdict::Fail => ExitClass::GateFailed,
+        Verdict::Inconclusive | Verdict::NotMeasured if strict => ExitClass::GateFailed,
+        Verdict::Inconclusive | Verdict::NotMeasured => ExitClass::Inconclusive,
+    }
+}
+
+fn id_of(model: &ModelConfig, dataset: &DatasetConfig) -> String {
+    cell_id(&model.name, model.recipe.format.bits(), &dataset.key)
+}
+
+fn run_settings(settings: &TestSettings, torch: &Torch) -> RunSettings {
+    RunSettings {
+        model: settings.model.clone(),
+        dataset: settings.dataset.clone(),
+        output_dir: settings.output_dir.clone(),
+        torch: torch.as_ref().ok().map(|torch| torch.versions.clone()),
+        torch_missing: torch.as_ref().err().cloned(),
+        threads: settings.threads,
+        activations: settings.activations.to_string(),
+        max_samples: settings.max_samples,
+        scenario: settings.scenario.words(),
+        rounds: settings.rounds,
+        block_seconds: settings.block_seconds,
+        reuse_baseline: settings.reuse_baseline,
+        fresh: settings.fresh,
+        strict: settings.strict,
+    }
 }
 
 /// A model and the data sets it is tested on.
 struct Cell<'c> {
     model: &'c ModelConfig,
     datasets: Vec<&'c DatasetConfig>,
+}
+
+impl Cell<'_> {
+    fn ids(&self) -> Vec<String> {
+        self.datasets.iter().map(|dataset| id_of(self.model, dataset)).collect()
+    }
 }
 
 fn cells<'c>(config: &'c Config, settings: &TestSettings) -> Result<Vec<Cell<'c>>, PipelineError> {
@@ -198,32 +352,4 @@ fn prepare(
         write_json(&settings.places.conversion(&model.name), &record)?;
     }
     Ok(mlxq_hub::resolve(&model.source, None, settings.hub_cache.as_deref())?)
-}
-
-fn finish(
-    comparison: &Comparison,
-    settings: &TestSettings,
-    reporter: &dyn Reporter,
-    show: &mut dyn FnMut(&str),
-) -> Result<(Value, ExitClass), PipelineError> {
-    let record = comparison.to_json();
-    let (model, dataset) = (&comparison.model, &comparison.dataset);
-    let path = settings.places.comparison(model, comparison.bits, dataset);
-    write_json(&path, &record)?;
-    let words = match comparison.verdict() {
-        Verdict::Pass => "All quality gates passed".to_owned(),
-        Verdict::Fail => "Quality gates failed".to_owned(),
-        other => format!("Quality gates {}", other.words()),
-    };
-    let compares = comparison.compares();
-    reporter.message(&format!("{words} for {model} on {dataset} ({compares})"));
-    reporter.message(&format!("record: {}", path.display()));
-    show(&table(comparison));
-    let class = match comparison.verdict() {
-        Verdict::Pass | Verdict::NotSet => ExitClass::Done,
-        Verdict::Fail => ExitClass::GateFailed,
-        Verdict::Inconclusive | Verdict::NotMeasured if settings.strict => ExitClass::GateFailed,
-        Verdict::Inconclusive | Verdict::NotMeasured => ExitClass::Inconclusive,
-    };
-    Ok((record, class))
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 pub use head::Head;
 pub(crate) use numbers::largest;
+pub(crate) use zero_shot::best_first;
 pub use zero_shot::{Candidates, ZeroShot};
 
 use crate::{ExitClass, Reporter};

@@ -58,6 +58,11 @@ impl Candidates {
             .collect()
     }
 
+    /// What the model is asked about each label.
+    pub(crate) fn hypotheses(&self) -> &[String] {
+        &self.hypotheses
+    }
+
     /// The question that asks the model with this `head` about them. `entailment_id` is the logit of
     /// entailment, for a head whose names do not tell.
     ///
@@ -181,7 +186,7 @@ impl ZeroShot {
     }
 
     /// The score of each label from the logits of its row.
-    fn scores(&self, rows: &[&[f32]]) -> Vec<f32> {
+    pub(crate) fn scores(&self, rows: &[&[f32]]) -> Vec<f32> {
         let entailment = rows.iter().map(|logits| logits[self.entailment]);
         match self.opposite {
             Some(opposite) => entailment
@@ -195,7 +200,7 @@ impl ZeroShot {
 
 /// Places by descending score, the later of equals first: an ascending stable sort read backwards, as
 /// transformers means it, whose sort is stable on some machines only.
-fn best_first(scores: &[f32]) -> Vec<usize> {
+pub(crate) fn best_first(scores: &[f32]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..scores.len()).collect();
     places.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(b.cmp(a)));
     places

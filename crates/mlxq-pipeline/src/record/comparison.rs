@@ -1,9 +1,18 @@
-//! The record of one model on one data set.
+//! What the engines' runs on one data set came to, before it is a record.
 
+use mlxq_checkpoint::recipe::Recipe;
 use mlxq_engine::EngineInfo;
 use mlxq_eval::gate::{Gate, Verdict};
-use mlxq_eval::metric::{Metric, fewest_for_quantile, percentile};
-use serde_json::{Map, Value, json};
+use mlxq_eval::metric::{Metric, percentile};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::cell::{CellReport, Figure, GateReport, Quantization, SideReport, Sides, TimingSource};
+use super::original::FirstAnswers;
+use super::{Judgement, Sample, TimingReport, now_utc};
+use crate::PipelineError;
+use crate::config::ModelConfig;
+use crate::paths::cell_id;
 
 /// The figures of one engine.
 #[derive(Debug, Clone, Default)]
@@ -40,13 +49,8 @@ pub(crate) struct SideFigures {
     pub(crate) predictions: Vec<Value>,
     /// Whether the times are from an earlier run.
     pub(crate) cached: bool,
-}
-
-impl SideFigures {
-    /// The task's primary figure.
-    pub(crate) fn primary(&self) -> Option<f64> {
-        self.scores.first().map(|(_, value)| *value)
-    }
+    /// How the times were taken.
+    pub(crate) timing: TimingReport,
 }
 
 /// One engine and its figures.
@@ -82,8 +86,12 @@ pub(crate) struct Comparison {
     pub(crate) speedup: Option<f64>,
     pub(crate) references: Vec<Value>,
     pub(crate) sample_size: usize,
-    /// Accuracy, speed, size.
-    pub(crate) gates: [Gate; 3],
+    /// Accuracy, speed, size, and what else was asked for.
+    pub(crate) gates: Vec<Gate>,
+    /// The sides against each other, row by row.
+    pub(crate) judgement: Judgement,
+    /// Every row's answers.
+    pub(crate) samples: Vec<Sample>,
     /// What else is worth keeping: hashes, settings, machine.
     pub(crate) details: Map<String, Value>,
     pub(crate) timestamp: f64,
@@ -105,121 +113,121 @@ impl Comparison {
         format!("{} against {}", computed(&self.converted.info), computed(&self.baseline().info))
     }
 
-    /// The record as JSON, with the original's keys.
-    pub(crate) fn to_json(&self) -> Value {
-        let side = |side: &Side| self.side(side);
-        let converted = side(&self.converted);
-        let drop = |from: &Side, to: &Side| Some(from.figures.primary()? - to.figures.primary()?);
-        let native_drop = drop(&self.native_original, &self.converted);
-        let torch = self.torch.as_ref();
-        let accuracy_drop = drop(self.baseline(), &self.converted);
-        let mut record = json!({
-            "model_name": self.model,
-            "dataset_name": self.dataset,
-            "quantization_bits": self.bits,
-            "pytorch_baseline": torch.map(side),
-            "native_original": side(&self.native_original),
-            "mlx_8bit": converted,
-            "mlx_quantized": converted,
-            "accuracy_drop": accuracy_drop,
-            "speedup": self.speedup,
-            "quality_gates": self.gates_json(),
-            "comparison_metrics": {
-                "accuracy_drop": accuracy_drop,
-                "accuracy_drop_pct": accuracy_drop.map(|drop| drop * 100.0),
-                "speedup": self.speedup,
-                "size_reduction_mb": self.native_original.figures.size_mb - self.converted.figures.size_mb,
-                "compression_ratio": self.native_original.figures.size_mb / self.converted.figures.size_mb,
-                "torch_to_native_original_drop": torch.and_then(|torch| drop(torch, &self.native_original)),
-                "native_original_to_converted_drop": native_drop,
-                "torch_to_converted_drop": torch.and_then(|torch| drop(torch, &self.converted)),
+    /// The record.
+    ///
+    /// # Errors
+    /// When `details` lack what every record has.
+    pub(crate) fn report(
+        &self,
+        model: &ModelConfig,
+        key: &str,
+        run: &str,
+    ) -> Result<CellReport, PipelineError> {
+        let detail = |name: &str| self.details.get(name).filter(|value| !value.is_null());
+        let interval = detail("speedup_interval_95").map(|found| from_json(found.clone()));
+        let labels = detail("labels").map(|found| from_json(found.clone()));
+        let check = detail("implementation_check").map(|found| from_json(found.clone()));
+        Ok(CellReport {
+            id: cell_id(&self.model, self.bits, &self.dataset),
+            key: key.to_owned(),
+            measured: now_utc(),
+            measured_by: run.to_owned(),
+            model: self.model.clone(),
+            dataset_key: self.dataset.clone(),
+            quantization: Quantization::from(&model.recipe),
+            sample_size: self.sample_size,
+            provenance: from_json(Value::Object(self.details.clone()))?,
+            labels: labels.transpose()?,
+            sides: Sides {
+                torch: self.torch.as_ref().map(Side::report),
+                native_original: self.native_original.report(),
+                converted: self.converted.report(),
             },
-            "verdict": self.verdict().words(),
-            "verdict_compares": self.compares(),
-            "record_version": 1,
-            "timestamp": self.timestamp,
-        });
-        if let (Some(record), Some(why)) = (record.as_object_mut(), &self.torch_missing) {
-            record.insert("pytorch_baseline_reason".to_owned(), why.as_str().into());
-        }
-        if let Some(record) = record.as_object_mut() {
-            record.extend(self.details.clone());
-        }
-        record
+            torch_missing: self.torch_missing.clone(),
+            implementation_check: check.transpose()?,
+            speedup: self.speedup,
+            speedup_interval_95: interval.transpose()?,
+            judgement: self.judgement.clone(),
+            gates: self.gates.iter().map(GateReport::from).collect(),
+            verdict: self.verdict().into(),
+            verdict_compares: self.compares(),
+            timestamp: self.timestamp,
+        })
     }
+}
 
-    fn side(&self, Side { info, figures }: &Side) -> Value {
-        let percentile_ms = |p| percentile(&figures.latencies_ms, p);
+impl Comparison {
+    /// The first answers of every side, as the original pipeline's files have them.
+    pub(crate) fn first(&self) -> FirstAnswers {
+        FirstAnswers {
+            references: self.references.clone(),
+            torch: self.torch.as_ref().map(|side| side.figures.predictions.clone()),
+            native_original: self.native_original.figures.predictions.clone(),
+            converted: self.converted.figures.predictions.clone(),
+        }
+    }
+}
+
+impl Side {
+    fn report(&self) -> SideReport {
+        let Self { info, figures } = self;
         let count = figures.latencies_ms.len();
-        let mut missing = Map::new();
-        for (key, p) in
-            [("latency_p50_ms", 0.5), ("latency_p95_ms", 0.95), ("latency_p99_ms", 0.99)]
-        {
-            let fewest = fewest_for_quantile(p);
-            if count < fewest {
-                missing.insert(key.to_owned(), format!("{count} queries, needs {fewest}").into());
-            }
-        }
-        let mut side = json!({
-            "accuracy": figures.primary(),
-            "qpm": figures.qpm,
-            "size_mb": figures.size_mb,
-            "tokens_per_sec": figures.tokens_per_second.map(|rates| rates.0),
-            "memory_avg_mb": figures.memory_mb.map(|memory| memory.0),
-            "memory_peak_mb": figures.memory_mb.map(|memory| memory.1),
-            "latency_p50_ms": percentile_ms(0.5),
-            "latency_p95_ms": percentile_ms(0.95),
-            "latency_p99_ms": percentile_ms(0.99),
-            "inference_time": figures.measured_seconds,
-            "sample_size": self.sample_size,
-            "predictions": figures.predictions,
-            "references": self.references,
-            "padded_tokens_per_sec": figures.tokens_per_second.map(|rates| rates.1),
-            "memory_anonymous_mb": figures.memory_split_mb.map(|split| split.0),
-            "memory_file_mb": figures.memory_split_mb.map(|split| split.1),
-            "size_bytes": figures.size_bytes,
-            "weights_bytes": figures.weights_bytes,
-            "load_seconds": figures.load_seconds.0,
-            "start_seconds": figures.load_seconds.1,
-            "first_query_ms": figures.first_query_ms,
-            "warmup_queries": figures.warmup_queries,
-            "measured_seconds": figures.measured_seconds,
-            "scenario": "single-stream",
-            "timing_source": if figures.cached { "cached" } else { "this run" },
-            "threads": info.threads,
-            "engine": info,
-            "blocks_qpm": figures.blocks_qpm,
-            "latencies_ms": figures.latencies_ms,
-            "missing": missing,
+        let missing = [("latency_p50_ms", 0.5), ("latency_p95_ms", 0.95), ("latency_p99_ms", 0.99)];
+        let missing = missing.into_iter().filter_map(|(key, p)| {
+            Some((key.to_owned(), figures.timing.missing_latency(count, p)?))
         });
-        if let Some(side) = side.as_object_mut() {
-            // The original's readers take the primary figure from `accuracy`, whatever it is.
-            side.extend(
-                figures.scores.iter().map(|(m, value)| (m.name().to_owned(), json!(value))),
-            );
+        let percentile_ms = |p| percentile(&figures.latencies_ms, p);
+        SideReport {
+            engine: info.into(),
+            scores: figures.scores.iter().map(Figure::from).collect(),
+            qpm: figures.qpm,
+            tokens_per_sec: figures.tokens_per_second.map(|rates| rates.0),
+            padded_tokens_per_sec: figures.tokens_per_second.map(|rates| rates.1),
+            latency_p50_ms: percentile_ms(0.5),
+            latency_p95_ms: percentile_ms(0.95),
+            latency_p99_ms: percentile_ms(0.99),
+            memory_avg_mb: figures.memory_mb.map(|memory| memory.0),
+            memory_peak_mb: figures.memory_mb.map(|memory| memory.1),
+            memory_anonymous_mb: figures.memory_split_mb.map(|split| split.0),
+            memory_file_mb: figures.memory_split_mb.map(|split| split.1),
+            size_mb: figures.size_mb,
+            size_bytes: figures.size_bytes,
+            weights_bytes: figures.weights_bytes,
+            load_seconds: figures.load_seconds.0,
+            start_seconds: figures.load_seconds.1,
+            first_query_ms: figures.first_query_ms,
+            warmup_queries: figures.warmup_queries,
+            measured_seconds: figures.measured_seconds,
+            timing_source: match figures.cached {
+                true => TimingSource::Cached,
+                false => TimingSource::ThisRun,
+            },
+            blocks_qpm: figures.blocks_qpm.clone(),
+            latencies_ms: figures.latencies_ms.clone(),
+            missing: missing.collect(),
+            timing: figures.timing.clone(),
         }
-        side
     }
+}
 
-    fn gates_json(&self) -> Value {
-        let mut all = Map::new();
-        for gate in &self.gates {
-            // The original's booleans judge the figure alone; a gate nobody set does not fail.
-            let passed = gate.point_passed || gate.verdict == Verdict::NotSet;
-            all.insert(format!("{}_passed", gate.name), passed.into());
-            all.insert(
-                gate.name.to_owned(),
-                json!({
-                    "passed": gate.verdict == Verdict::Pass,
-                    "verdict": gate.verdict.words(),
-                    "value": gate.value,
-                    "threshold": gate.threshold,
-                    "description": gate.description,
-                }),
-            );
-        }
-        all.insert("all_passed".to_owned(), (self.verdict() == Verdict::Pass).into());
-        all.insert("rule".to_owned(), "a gate passes when its one-sided 95 % bound does".into());
-        Value::Object(all)
+impl From<&(Metric, f64)> for Figure {
+    fn from((metric, value): &(Metric, f64)) -> Self {
+        Self { metric: metric.name().to_owned(), title: metric.title().to_owned(), value: *value }
     }
+}
+
+impl From<&Recipe> for Quantization {
+    fn from(recipe: &Recipe) -> Self {
+        Self {
+            mode: recipe.format.mode().to_owned(),
+            bits: recipe.format.bits(),
+            group_size: recipe.format.group_size(),
+            quant_predicate: recipe.mixed.map(|mixed| mixed.to_string()),
+        }
+    }
+}
+
+fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, PipelineError> {
+    let wrong = |error| PipelineError::Measure(format!("the record is incomplete: {error}"));
+    serde_json::from_value(value).map_err(wrong)
 }

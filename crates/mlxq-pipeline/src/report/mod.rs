@@ -1,6 +1,9 @@
 //! Records made readable; nothing is computed here.
 
+mod compared;
 mod inspection;
+mod summary;
 mod table;
 
+pub(crate) use summary::summary;
 pub(crate) use table::table;

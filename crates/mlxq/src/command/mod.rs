@@ -1,5 +1,6 @@
 //! One file per command: what was typed becomes a call of the library.
 
+pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod inspect;
 pub(crate) mod predict;

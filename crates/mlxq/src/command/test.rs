@@ -1,6 +1,6 @@
 //! `mlxq test` and `mlxq run`: measure, judge, record.
 
-use mlxq_pipeline::{Places, Reporter, TestSettings, config, test_models};
+use mlxq_pipeline::{PipelineError, Places, Reporter, Scenario, TestSettings, config, test_models};
 
 use crate::args::TestArguments;
 use crate::command::{hub_cache, pipeline_failure, temp_dir, threads};
@@ -26,9 +26,11 @@ pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -
         threads: threads(arguments.threads),
         activations: arguments.activations,
         max_samples: arguments.max_samples,
+        scenario: scenario(arguments).map_err(pipeline_failure)?,
         rounds: arguments.block_pairs,
         block_seconds: arguments.block_seconds,
         reuse_baseline: arguments.reuse_baseline,
+        fresh: arguments.fresh,
         strict: arguments.strict,
         dry_run: arguments.dry_run,
     };
@@ -40,4 +42,23 @@ pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -
     });
     printed.map_err(Failure::input)?;
     done.map_err(pipeline_failure)
+}
+
+/// Queries of a batch where none are asked for.
+const BATCH_SIZE: usize = 32;
+
+/// The scenario with its own settings.
+///
+/// # Errors
+/// When a setting of another scenario is given.
+fn scenario(arguments: &TestArguments) -> Result<Scenario, PipelineError> {
+    let TestArguments { scenario, batch_size, rate, .. } = arguments;
+    match (scenario.as_str(), *batch_size, *rate) {
+        ("single-stream", None, None) => Ok(Scenario::SingleStream),
+        ("offline", size, None) => Ok(Scenario::Offline { batch_size: size.unwrap_or(BATCH_SIZE) }),
+        ("server", None, Some(rate)) => Ok(Scenario::Server { rate }),
+        (name, ..) => Err(PipelineError::Usage(format!(
+            "--batch-size is for --scenario offline and --rate for server, not for {name}"
+        ))),
+    }
 }

@@ -14,7 +14,10 @@ mod kill;
 mod llama;
 mod predict;
 mod progress;
+mod records;
 mod run;
+mod scenario;
+mod tasks;
 mod worker;
 
 use std::io::Write;

@@ -33,11 +33,11 @@ datasets:
 
 const QUICK: [&str; 6] = ["--no-torch", "--threads", "1", "--block-pairs", "5", "--block-seconds"];
 
-fn run(work: &Work, command: &str, more: &[&str]) -> crate::Done {
+pub(crate) fn run(work: &Work, command: &str, more: &[&str]) -> crate::Done {
     work.mlxq(&[&[command, "--config", "all.yaml"], &QUICK[..], &["0.01"], more].concat())
 }
 
-fn similarity() -> Work {
+pub(crate) fn similarity() -> Work {
     let work = Work::new();
     work.copy("tiny-bert-embed");
     work.write("all.yaml", SIMILARITY);
