@@ -5,6 +5,7 @@ mod cell;
 pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod environment;
+pub(crate) mod fidelity;
 mod gates;
 pub(crate) mod inspect;
 pub(crate) mod judge;
