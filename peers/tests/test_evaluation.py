@@ -47,7 +47,7 @@ def label_cases():
     yield 2, np.array([0]), np.array([1])
 
 
-@pytest.mark.parametrize("classes, references, predictions", label_cases())
+@pytest.mark.parametrize("classes, references, predictions", list(label_cases()))
 def test_classes(classes, references, predictions):
     got = evaluate(classes={"count": classes, "references": references, "predictions": predictions})["classes"]
     with warnings.catch_warnings():
@@ -104,7 +104,7 @@ def score_cases():
     yield np.array([np.nextafter(.5, 1), .5]), np.array([1, 0], bool)  # no number between the two
 
 
-@pytest.mark.parametrize("scores, relevant", score_cases())
+@pytest.mark.parametrize("scores, relevant", list(score_cases()))
 def test_scores(scores, relevant):
     got = evaluate(scores={"scores": scores, "relevant": relevant})["scores"]
     if relevant.any():
@@ -130,7 +130,7 @@ def number_cases():
     yield np.array([1, 1, 1, 1e9]), np.array([1, 2, 3, 4.0])
 
 
-@pytest.mark.parametrize("x, y", number_cases())
+@pytest.mark.parametrize("x, y", list(number_cases()))
 def test_correlations(x, y):
     got = evaluate(numbers=[x, y])["numbers"]
     close(got["pearson"], stats.pearsonr(x, y).statistic)
