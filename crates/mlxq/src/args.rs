@@ -270,7 +270,7 @@ pub(crate) struct TestArguments {
     /// in `predict`; the verdict names them
     #[arg(long, value_name = "BITS", default_value_t, value_parser = activations())]
     pub(crate) activations: Activations,
-    /// At most that many rows of each data set
+    /// At most that many rows of each data set, drawn with its seed
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_samples: Option<usize>,
     /// How queries come to the engines: one after the other; all at once, in batches; or at random times,

@@ -211,10 +211,18 @@ mod tests {
         );
     }
 
+    /// Labels of data and model, a map, and words of the message.
+    type Case = (
+        &'static [&'static str],
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
+
     /// What must be refused, and words that its message needs: the labels of both sides are there.
     #[test]
     fn what_does_not_fit_is_refused_with_both_sides() {
-        let cases: [(&[&str], &[&str], &[(&str, &str)], &[&str]); 8] = [
+        let cases: [Case; 8] = [
             (&["negative", "positive"], &["LABEL_0", "LABEL_1"], &[], &["label_map", "no names"]),
             (&["negative", "positive"], &["0", "1"], &[], &["label_map", "no names"]),
             (&["0", "1"], &["NEGATIVE", "POSITIVE"], &[], &["`labels`"]),

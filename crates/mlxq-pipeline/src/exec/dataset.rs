@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mlxq_eval::data::{Collection, Dataset, FileSpec, HashedFile, read, read_collection};
 
-use super::lock;
+use super::lock::{self, LockError};
 use super::test::TestSettings;
 use crate::config::{DatasetConfig, DatasetFiles};
 use crate::task::Material;
@@ -51,18 +51,14 @@ pub(super) fn load(
     }
     if let Some(path) = &dataset.lock {
         let (hash, files) = loaded.identity();
-        let changed = lock::check(path, &key, hash, files).map_err(|error| match error {
-            lock::LockError::Unusable(error) => Some(error),
-            lock::LockError::NotKept(why) => {
-                reporter.detail(&format!("the data's hash is not kept: {why}"));
-                None
-            }
-        });
-        match changed {
+        match lock::check(path, &key, hash, files) {
+            Ok(None) => {}
             Ok(Some(change)) if settings.strict => return Err(PipelineError::Measure(change)),
             Ok(Some(change)) => reporter.warning(&change),
-            Err(Some(error)) => return Err(error),
-            Ok(None) | Err(None) => {}
+            Err(LockError::Unusable(error)) => return Err(error),
+            Err(LockError::NotKept(why)) => {
+                reporter.detail(&format!("the hash of `{}` is not kept: {why}", dataset.key));
+            }
         }
     }
     Ok(loaded)

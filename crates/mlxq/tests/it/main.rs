@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod convert;
+mod data;
 #[cfg(target_os = "linux")]
 mod disk;
 mod fidelity;

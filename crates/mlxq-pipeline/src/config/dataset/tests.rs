@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mlxq_eval::data::{ColumnRef, Columns, Sampling, TargetColumn, read, read_collection};
+use mlxq_eval::metric::Metric;
 
 use super::*;
 use crate::config::{Config, parse};
@@ -45,18 +46,20 @@ const ORIGINAL: [&str; 11] = [
     "fever",
 ];
 
-/// What a name of a figure can be computed from.
-fn suits(metric: &str, form: &DatasetForm) -> bool {
+/// Whether a figure can be computed from such data.
+fn suits(metric: Metric, form: &DatasetForm) -> bool {
     let DatasetForm::Rows(spec) = form else {
-        return ["ndcg_at_10", "recall_at_100"].contains(&metric);
+        return matches!(metric, Metric::Ndcg10 | Metric::Recall10 | Metric::Recall100);
     };
     match &spec.columns.target {
-        TargetColumn::Score(_) => ["pearsonr", "spearmanr"].contains(&metric),
-        TargetColumn::Labels(_) => ["micro_f1", "macro_f1"].contains(&metric),
+        TargetColumn::Score(_) => matches!(metric, Metric::Pearson | Metric::Spearman),
+        TargetColumn::Labels(_) => matches!(metric, Metric::MicroF1 | Metric::MacroF1),
         TargetColumn::Label(_) => match metric {
             // Of the second class of two.
-            "f1" => spec.labels.as_ref().is_some_and(|labels| labels.len() == 2),
-            "matthews" | "accuracy" | "balanced_accuracy" | "macro_f1" => true,
+            Metric::BinaryF1 => spec.labels.as_ref().is_some_and(|labels| labels.len() == 2),
+            Metric::Accuracy | Metric::BalancedAccuracy | Metric::MacroF1 | Metric::Matthews => {
+                true
+            }
             _ => false,
         },
     }
@@ -75,7 +78,8 @@ fn presets_are_consistent() {
         assert_eq!(name.split('/').count(), 2, "{key}: {name}");
         assert!(dataset.split.is_some() && !dataset.metrics.is_empty(), "{key}");
         for metric in &dataset.metrics {
-            assert!(suits(metric, &dataset.form), "{key}: {metric}");
+            let metric = Metric::from_name(metric).unwrap_or_else(|why| panic!("{key}: {why}"));
+            assert!(suits(metric, &dataset.form), "{key}: {metric:?}");
         }
         let DatasetForm::Rows(spec) = &dataset.form else { continue };
         let Columns { text, text_pair, target } = &spec.columns;
