@@ -1,7 +1,7 @@
 """What the peer tests share: the program, the real model, its conversion, texts.
 
-`cargo xtask test` sets MLXQ (the program), MLXQ_MINILM and MLXQ_SMOLLM2 (the models' folders) and, where the
-developers' data sets are present, MLXQ_SHARED.
+`cargo xtask test` sets MLXQ (the program), MLXQ_EVALUATE (an example of mlxq-eval), MLXQ_MINILM and
+MLXQ_SMOLLM2 (the models' folders) and, where the developers' data sets are present, MLXQ_SHARED.
 """
 
 import json

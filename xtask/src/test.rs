@@ -1,12 +1,12 @@
 //! The whole test suite: what CI runs, cheapest first, with the time of each part.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::process::{command, say, watch};
+use crate::process::{command, run as run_command, say, watch};
 use crate::{model, peers, places, quickstart, smollm2, tidy};
 
 /// How a part ended.
@@ -158,6 +158,7 @@ fn peer_tests() -> Result<Outcome> {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HF_HUB_OFFLINE", "1")
         .env("MLXQ", quickstart::release_build()?)
+        .env("MLXQ_EVALUATE", evaluation()?)
         .env("MLXQ_MINILM", minilm)
         .env("MLXQ_SMOLLM2", decoder);
     if let Some(shared) = places::shared() {
@@ -171,6 +172,13 @@ fn peer_tests() -> Result<Outcome> {
     })?;
     outcome.failed += u64::from(outcome.failed == 0 && !status.success());
     Ok(outcome)
+}
+
+/// Builds the program that gives the figures of `mlxq-eval` to the peers; its path.
+fn evaluation() -> Result<PathBuf> {
+    let arguments = ["build", "--quiet", "--package", "mlxq-eval", "--example", "evaluate"];
+    run_command(&mut cargo(&arguments))?;
+    Ok(places::target().join("debug/examples/evaluate"))
 }
 
 /// The counts of pytest's last line: `1 failed, 12 passed in 99.02s (0:01:39)`.

@@ -20,6 +20,7 @@ pub use exec::compare::compare_runs;
 pub use exec::convert::{
     ConvertSettings, FolderSettings, FoundSource, convert_folder, convert_models, find_source,
 };
+pub use exec::fidelity::test_fidelity;
 pub use exec::inspect::inspect_folder;
 pub use exec::measure::Scenario;
 pub use exec::test::{TestSettings, test_models};

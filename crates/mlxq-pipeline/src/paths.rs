@@ -48,6 +48,11 @@ impl Places {
         self.root.join(format!("test_results/{bits}bit_testing_summary.json"))
     }
 
+    pub(crate) fn fidelity(&self, model: &str, bits: u32) -> PathBuf {
+        let name = format!("{}_q{bits}_fidelity.json", file_name(model));
+        self.root.join("fidelity").join(name)
+    }
+
     pub(crate) fn comparison(&self, cell: &str) -> PathBuf {
         self.root.join("comparisons").join(format!("{cell}_comparison.json"))
     }

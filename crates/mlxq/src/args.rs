@@ -249,6 +249,11 @@ pub(crate) struct TestArguments {
     /// Only the data set of that key
     #[arg(long, value_name = "NAME")]
     pub(crate) dataset: Option<String>,
+    /// Instead of data sets: how far converted models are from their originals on the texts of FILE, lines
+    /// as `predict` reads them; no labels are needed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dataset", "scenario", "batch_size", "rate",
+        "block_pairs", "block_seconds", "reuse_baseline", "fresh"])]
+    pub(crate) fidelity: Option<PathBuf>,
     /// Where converted models lie
     #[arg(long, value_name = "DIR", default_value = "models/mlx_converted")]
     pub(crate) output_dir: PathBuf,

@@ -54,8 +54,12 @@ impl Drop {
         // The score falls in the supposed drop, so each bound is a crossing found by bisection.
         let inside = |drop: f64| if upper { self.score(drop) >= -z } else { self.score(drop) <= z };
         let (mut good, mut bad) = (self.value(), if upper { 1.0 } else { -1.0 });
-        for _ in 0..200 {
-            let middle = (good + bad) / 2.0;
+        loop {
+            let middle = f64::midpoint(good, bad);
+            // No number lies between the two any more.
+            if middle == good || middle == bad {
+                break;
+            }
             if inside(middle) { good = middle } else { bad = middle }
         }
         good

@@ -24,9 +24,9 @@ use crate::task::{Answers, Material, References, Task};
 use crate::{PipelineError, Reporter, Unit, Work};
 
 /// Rows that go through an engine at once where only its answers count.
-const PREDICT_BATCH: usize = 32;
+pub(super) const PREDICT_BATCH: usize = 32;
 /// The longest time one request to a worker may take.
-const TIMEOUT: Duration = Duration::from_secs(3600);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// PyTorch, or why there is none.
 pub(super) type Torch = Result<torch::TorchInstallation, String>;
@@ -209,7 +209,7 @@ impl Runs {
 }
 
 /// The native engine in a process of its own: this program serves it.
-fn native(settings: &TestSettings, activations: Activations) -> WorkerCommand {
+pub(super) fn native(settings: &TestSettings, activations: Activations) -> WorkerCommand {
     WorkerCommand {
         engine: "native".to_owned(),
         program: settings.program.clone(),
@@ -218,7 +218,11 @@ fn native(settings: &TestSettings, activations: Activations) -> WorkerCommand {
     }
 }
 
-fn start(
+/// Starts a process, which loads the model in the folder `model` and gets the rows.
+///
+/// # Errors
+/// When it cannot.
+pub(super) fn start(
     command: WorkerCommand,
     model: &Path,
     rows: &EncodedRows,

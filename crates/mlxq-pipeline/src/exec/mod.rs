@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod convert;
 mod dataset;
 pub(crate) mod environment;
+pub(crate) mod fidelity;
 mod gates;
 pub(crate) mod inspect;
 pub(crate) mod judge;

@@ -223,7 +223,7 @@ impl Run<'_> {
 }
 
 /// How a verdict ends a run.
-fn exit_class(verdict: Verdict, strict: bool) -> ExitClass {
+pub(super) fn exit_class(verdict: Verdict, strict: bool) -> ExitClass {
     match verdict {
         Verdict::Pass | Verdict::NotSet => ExitClass::Done,
         Verdict::Fail => ExitClass::GateFailed,
@@ -325,7 +325,8 @@ fn convert_settings(settings: &TestSettings, dry_run: bool) -> ConvertSettings {
     }
 }
 
-fn find_torch(settings: &TestSettings, reporter: &dyn Reporter) -> Torch {
+/// PyTorch, unless it is switched off; says what was found.
+pub(super) fn find_torch(settings: &TestSettings, reporter: &dyn Reporter) -> Torch {
     if settings.no_torch {
         return Err("it was switched off".to_owned());
     }
@@ -338,7 +339,7 @@ fn find_torch(settings: &TestSettings, reporter: &dyn Reporter) -> Torch {
 }
 
 /// Makes sure that the model is converted; the folder of its original.
-fn prepare(
+pub(super) fn prepare(
     model: &ModelConfig,
     settings: &TestSettings,
     reporter: &dyn Reporter,

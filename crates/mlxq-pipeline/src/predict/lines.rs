@@ -46,6 +46,19 @@ impl Request {
     }
 }
 
+/// All texts of an input, each with its second text where it has one, blank lines passed over.
+///
+/// # Errors
+/// At the first line that is no request, or when the input cannot be read.
+pub(crate) fn texts(input: impl Read) -> Result<Vec<(String, Option<String>)>, PredictError> {
+    let mut lines = Lines::new(input);
+    let mut texts = Vec::new();
+    while let Some(request) = lines.next()? {
+        texts.push((request.text, request.text_pair));
+    }
+    Ok(texts)
+}
+
 /// The requests of an input.
 ///
 /// A line is a request as soon as it is there: a read takes what has arrived, and no more of it is waited

@@ -19,6 +19,7 @@ use mlxq_models::ModelError;
 use serde::Serialize;
 
 pub use head::Head;
+pub(crate) use lines::texts;
 pub(crate) use numbers::largest;
 pub(crate) use zero_shot::best_first;
 pub use zero_shot::{Candidates, ZeroShot};

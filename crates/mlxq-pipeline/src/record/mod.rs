@@ -5,6 +5,7 @@ mod changes;
 mod compared;
 mod comparison;
 mod events;
+mod fidelity;
 mod figures;
 mod inspection;
 mod judgement;
@@ -31,6 +32,7 @@ pub(crate) use compared::{
 };
 pub(crate) use comparison::{Comparison, Side, SideFigures};
 pub(crate) use events::Event;
+pub(crate) use fidelity::{FidelityComparison, FidelityReport};
 pub(crate) use figures::Rows;
 pub use inspection::Inspected;
 pub(crate) use inspection::{Row, Total, bits_per_weight};

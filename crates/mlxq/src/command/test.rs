@@ -1,6 +1,8 @@
 //! `mlxq test` and `mlxq run`: measure, judge, record.
 
-use mlxq_pipeline::{PipelineError, Places, Reporter, Scenario, TestSettings, config, test_models};
+use mlxq_pipeline::{
+    PipelineError, Places, Reporter, Scenario, TestSettings, config, test_fidelity, test_models,
+};
 
 use crate::args::TestArguments;
 use crate::command::{dataset_mirror, hub_cache, pipeline_failure, temp_dir, threads};
@@ -37,11 +39,15 @@ pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -
         dry_run: arguments.dry_run,
     };
     let mut printed = Ok(());
-    let done = test_models(&config, &settings, printer, &mut |table| {
+    let mut show = |table: &str| {
         if printed.is_ok() {
             printed = printer.result(table);
         }
-    });
+    };
+    let done = match &arguments.fidelity {
+        Some(texts) => test_fidelity(&config, &settings, texts, printer, &mut show),
+        None => test_models(&config, &settings, printer, &mut show),
+    };
     printed.map_err(Failure::input)?;
     done.map_err(pipeline_failure)
 }

@@ -4,6 +4,7 @@ mod bad_input;
 mod convert;
 #[cfg(target_os = "linux")]
 mod disk;
+mod fidelity;
 #[path = "../../../mlxq-checkpoint/tests/forge/mod.rs"]
 mod forge;
 mod hostile;

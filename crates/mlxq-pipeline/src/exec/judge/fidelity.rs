@@ -1,35 +1,50 @@
 //! How far two sides' outputs are apart, whatever the labels say.
 
-use mlxq_engine::OutputKind;
+use mlxq_engine::{EngineInfo, Output, OutputKind};
 use mlxq_eval::fidelity;
 
-use super::Side;
 use crate::record::{EmbeddingFidelity, Estimate, Fidelity, LogitFidelity};
 
-/// The fidelity of the second side to the first. `pairs`: whether every two rows belong together.
-pub(super) fn of([base, converted]: [&Side; 2], pairs: bool) -> Fidelity {
-    let (from, to) = (base.output, converted.output);
+/// The fidelity of the second output to the first, of an engine like `info`. `pairs`: whether every two
+/// rows belong together.
+pub(super) fn of(info: &EngineInfo, outputs: [&Output; 2], pairs: bool) -> Fidelity {
+    let (logits, embeddings) = (logits(info, outputs), embeddings(info, outputs, pairs));
+    fidelity_of(logits.as_ref(), embeddings.as_ref(), outputs)
+}
+
+/// For the record what was found, and the largest difference of a number.
+pub(in crate::exec) fn fidelity_of(
+    logits: Option<&fidelity::LogitFidelity>,
+    embeddings: Option<&fidelity::EmbeddingFidelity>,
+    [from, to]: [&Output; 2],
+) -> Fidelity {
     let numbers = from.data.iter().zip(&to.data);
-    let largest_difference = numbers.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
-    let embeddings = match base.info.output {
-        OutputKind::Logits => None,
-        OutputKind::Embedding => {
-            let every_two = || (0..from.rows / 2).map(|pair| (2 * pair, 2 * pair + 1)).collect();
-            let pairs: Option<Vec<_>> = pairs.then(every_two);
-            fidelity::EmbeddingFidelity::of(&from.data, &to.data, from.cols, pairs.as_deref())
-        }
-    };
     Fidelity {
-        logits: logits([base, converted]).as_ref().map(of_logits),
-        embeddings: embeddings.as_ref().map(of_embeddings),
-        largest_difference,
+        logits: logits.map(of_logits),
+        embeddings: embeddings.map(of_embeddings),
+        largest_difference: numbers.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max),
     }
 }
 
-/// How faithful the second side's logits are to the first's; `None` where there are no two of a row.
-pub(super) fn logits([base, converted]: [&Side; 2]) -> Option<fidelity::LogitFidelity> {
-    let (from, to) = (base.output, converted.output);
-    (base.info.output == OutputKind::Logits)
+/// How faithful the second embeddings are to the first; `None` for other outputs.
+pub(in crate::exec) fn embeddings(
+    info: &EngineInfo,
+    [from, to]: [&Output; 2],
+    pairs: bool,
+) -> Option<fidelity::EmbeddingFidelity> {
+    let every_two = || (0..from.rows / 2).map(|pair| (2 * pair, 2 * pair + 1)).collect();
+    let pairs: Option<Vec<_>> = pairs.then(every_two);
+    (info.output == OutputKind::Embedding)
+        .then(|| fidelity::EmbeddingFidelity::of(&from.data, &to.data, from.cols, pairs.as_deref()))
+        .flatten()
+}
+
+/// How faithful the second logits are to the first; `None` where there are no two of a row.
+pub(in crate::exec) fn logits(
+    info: &EngineInfo,
+    [from, to]: [&Output; 2],
+) -> Option<fidelity::LogitFidelity> {
+    (info.output == OutputKind::Logits)
         .then(|| fidelity::LogitFidelity::of(&from.data, &to.data, from.cols))
         .flatten()
 }

@@ -20,6 +20,7 @@ use crate::PipelineError;
 use crate::record::{Judgement, Sample};
 use crate::task::{Answers, Query, References};
 
+pub(super) use fidelity::{embeddings, fidelity_of, logits};
 use figure::Figure;
 pub(super) use labels::check as check_labels;
 use pair::Measured;
@@ -93,7 +94,7 @@ pub(super) fn judge(case: &Case, sides: &[Side]) -> Result<Judged, PipelineError
         scores: scores.collect(),
         judgement,
         drop: drop(case, sides, measured.first()),
-        logits: fidelity::logits([&sides[0], &sides[last]]),
+        logits: fidelity::logits(sides[0].info, [sides[0].output, sides[last].output]),
         samples: sample::samples(case, sides),
     })
 }

@@ -114,7 +114,7 @@ pub(super) fn pair(
         figures: measured.iter().map(|figure| figure.paired([from, to])).collect(),
         mcnemar,
         flips,
-        fidelity: fidelity::of(both, case.pairs),
+        fidelity: fidelity::of(both[0].info, both.map(|side| side.output), case.pairs),
     }
 }
 
