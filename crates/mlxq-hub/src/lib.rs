@@ -1,14 +1,16 @@
-//! Where checkpoints come from: a folder, or the Hub's local cache.
+//! Where checkpoints and data sets come from: a folder, or the Hub's local cache.
 //!
 //! Everything resolves to a local folder and a content identity. This crate reads no tensors.
 //! Downloads do not exist yet: a Hub name is found only if another tool has fetched it.
 
+mod dataset;
 mod error;
 mod fingerprint;
 mod sha256;
 
 use std::path::{Path, PathBuf};
 
+pub use dataset::{dataset_folder, split_files};
 pub use error::HubError;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use sha256::{hash_bytes, hash_file};
@@ -59,27 +61,33 @@ pub fn source(text: &Path) -> Source {
     }
 }
 
-/// The snapshot of a revision of `name`: `models--owner--name/snapshots/<commit>`, where the commit is
-/// the revision itself or stands in `refs/<revision>`.
 fn cached(name: &str, revision: &str, cache: Option<&Path>) -> Result<PathBuf, HubError> {
     if !is_repository(name) {
         return Err(HubError::BadName { name: name.to_owned() });
     }
-    let missing =
-        || HubError::NotCached { name: name.to_owned(), cache: cache.map(Path::to_owned) };
-    let folder = cache.ok_or_else(missing)?.join(format!("models--{}", name.replace('/', "--")));
+    let found = cache.and_then(|cache| snapshot(cache, "models", name, revision));
+    let cache = || cache.map(Path::to_owned);
+    found.ok_or_else(|| HubError::NotCached { name: name.to_owned(), cache: cache() })
+}
+
+/// The snapshot of a revision of `name` in `cache`: `KIND--owner--name/snapshots/<commit>`, where the
+/// commit is the revision itself or stands in `refs/<revision>`.
+fn snapshot(cache: &Path, kind: &str, name: &str, revision: &str) -> Option<PathBuf> {
+    let folder = cache.join(format!("{kind}--{}", name.replace('/', "--")));
     let safe = revision.split('/').all(|part| !matches!(part, "" | "." | "..") && is_plain(part));
     if !safe {
-        return Err(missing());
+        return None;
     }
     let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let reference = || std::fs::read_to_string(folder.join("refs").join(revision));
     let commit = match is_commit(revision) {
         true => revision.to_owned(),
-        false => reference().map_err(|_| missing())?.trim().to_owned(),
+        false => {
+            let reference = std::fs::read_to_string(folder.join("refs").join(revision)).ok()?;
+            reference.trim().to_owned()
+        }
     };
     let snapshot = folder.join("snapshots").join(&commit);
-    if is_commit(&commit) && snapshot.is_dir() { Ok(snapshot) } else { Err(missing()) }
+    (is_commit(&commit) && snapshot.is_dir()).then_some(snapshot)
 }
 
 /// Whether `text` has only letters, digits, `.`, `_` and `-`.

@@ -153,3 +153,16 @@ pub(super) fn check_encoding(path: &Path, start: &[u8]) -> Result<(), EvalError>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bomb of a gigabyte would take long to unpack, so the limit is lowered instead.
+    #[test]
+    fn what_unpacks_without_end_is_stopped() {
+        let mut endless = Unpacked { inner: std::io::repeat(b'x'), left: 10_000 };
+        let error = endless.read_to_end(&mut Vec::new()).expect_err("a bomb");
+        assert!(error.to_string().contains("far more than its size"), "{error}");
+    }
+}

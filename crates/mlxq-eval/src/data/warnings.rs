@@ -1,6 +1,8 @@
 //! What a careful reader should know of a data set before its figures.
 
-use super::{Dataset, Row, Target};
+use std::collections::BTreeMap;
+
+use super::{Collection, Dataset, Row, Target};
 
 /// More unusable rows than this share are worth more than a mention.
 const SKIPPED_SHARE: f64 = 0.05;
@@ -8,17 +10,7 @@ const SKIPPED_SHARE: f64 = 0.05;
 impl Dataset {
     /// What is odd about the rows: unusable ones, by reason; one label alone; the same text everywhere.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let skipped: usize = self.skipped.values().sum();
-        if skipped > 0 {
-            let reasons: Vec<_> =
-                self.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
-            let all = self.rows_in_file;
-            let many = skipped as f64 > SKIPPED_SHARE * all as f64;
-            let much = if many { "; that is more than 5 %" } else { "" };
-            let reasons = reasons.join(", ");
-            warnings.push(format!("{skipped} of {all} rows are not used ({reasons}){much}"));
-        }
+        let mut warnings = Vec::from_iter(unused("rows", self.rows_in_file, &self.skipped));
         let [first, rest @ ..] = self.rows.as_slice() else { return warnings };
         let same_text = |row: &Row| row.text == first.text && row.text_pair == first.text_pair;
         if !rest.is_empty() && rest.iter().all(same_text) {
@@ -37,4 +29,22 @@ impl Dataset {
         }
         warnings
     }
+}
+
+impl Collection {
+    /// What is odd about the queries: unusable ones, by reason.
+    pub fn warnings(&self) -> Vec<String> {
+        Vec::from_iter(unused("queries", self.queries_in_file, &self.skipped))
+    }
+}
+
+/// How many of `all` were `skipped`, and why.
+fn unused(what: &str, all: usize, skipped: &BTreeMap<String, usize>) -> Option<String> {
+    let reasons: Vec<_> =
+        skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+    let skipped: usize = skipped.values().sum();
+    let many = skipped as f64 > SKIPPED_SHARE * all as f64;
+    let much = if many { "; that is more than 5 %" } else { "" };
+    let reasons = reasons.join(", ");
+    (skipped > 0).then(|| format!("{skipped} of {all} {what} are not used ({reasons}){much}"))
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use serde_saphyr::Spanned;
 
+use super::dataset::Entry;
 use super::gates::GateKeys;
 
 /// The whole file. The keys below `cache_dir` occur in the original's files and mean nothing here.
@@ -18,7 +19,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) gates: Option<Spanned<GateKeys>>,
     #[serde(default)]
-    pub(super) datasets: BTreeMap<String, Spanned<Dataset>>,
+    pub(super) datasets: BTreeMap<String, Spanned<Entry>>,
+    /// A folder of the Hub's data sets' repositories, relative to the file.
+    #[serde(default)]
+    pub(super) mirror: Option<String>,
     #[serde(default, rename = "version")]
     _version: Option<u64>,
     #[serde(default)]
@@ -74,72 +78,6 @@ pub(super) struct Quantization {
     pub(super) size_gate: Option<String>,
 }
 
-/// An entry of `datasets`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Dataset {
-    pub(super) provider: String,
-    #[serde(default)]
-    pub(super) name: Option<String>,
-    #[serde(default, rename = "subset")]
-    _subset: Option<String>,
-    #[serde(default, rename = "splits")]
-    _splits: BTreeMap<String, String>,
-    #[serde(default, rename = "metrics")]
-    _metrics: Vec<String>,
-    #[serde(default)]
-    pub(super) preprocessing: Preprocessing,
-    #[serde(default)]
-    pub(super) path: Option<String>,
-    #[serde(default)]
-    pub(super) format: Option<String>,
-    #[serde(default)]
-    pub(super) header: Option<bool>,
-    #[serde(default)]
-    pub(super) delimiter: Option<String>,
-    #[serde(default)]
-    pub(super) quoting: Option<bool>,
-    #[serde(default)]
-    pub(super) columns: Option<Columns>,
-    #[serde(default)]
-    pub(super) labels: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) label_map: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(super) keep_empty: bool,
-    #[serde(default)]
-    pub(super) max_samples: Option<usize>,
-}
-
-/// A data set's `preprocessing`. Rows are never padded here, so `padding` has no effect.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Preprocessing {
-    #[serde(default)]
-    pub(super) max_length: Option<usize>,
-    #[serde(default)]
-    pub(super) truncation: Option<String>,
-    #[serde(default, rename = "padding")]
-    _padding: Option<String>,
-    #[serde(default, rename = "cache_dir")]
-    _cache_dir: Option<String>,
-}
-
-/// A data set's `columns`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Columns {
-    pub(super) text: Column,
-    #[serde(default)]
-    pub(super) text_pair: Option<Column>,
-    #[serde(default)]
-    pub(super) label: Option<Column>,
-    #[serde(default)]
-    pub(super) labels: Option<Column>,
-    #[serde(default)]
-    pub(super) score: Option<Column>,
-}
-
 /// A text that is not written like a number or a truth value: those are read differently by different
 /// YAML parsers.
 #[derive(Debug)]
@@ -160,38 +98,5 @@ impl<'de> Deserialize<'de> for Name {
             }
         }
         deserializer.deserialize_any(NameVisitor)
-    }
-}
-
-/// A column by its name or its 0-based position.
-#[derive(Debug)]
-pub(super) enum Column {
-    Name(String),
-    Index(usize),
-}
-
-impl<'de> Deserialize<'de> for Column {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ColumnVisitor;
-        impl Visitor<'_> for ColumnVisitor {
-            type Value = Column;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a column's name or its position, counted from 0")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Column, E> {
-                Ok(Column::Name(name.to_owned()))
-            }
-
-            fn visit_u64<E: Error>(self, index: u64) -> Result<Column, E> {
-                usize::try_from(index).map(Column::Index).map_err(E::custom)
-            }
-
-            fn visit_i64<E: Error>(self, index: i64) -> Result<Column, E> {
-                usize::try_from(index).map(Column::Index).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(ColumnVisitor)
     }
 }

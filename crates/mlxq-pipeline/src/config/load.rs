@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 use mlxq_checkpoint::recipe::Recipe;
-use mlxq_eval::data::{ColumnRef, Columns, FileFormat, FileSpec, TargetColumn};
 use mlxq_hub::Source;
 use serde_saphyr::Spanned;
 
+use super::dataset::PRESETS;
 use super::gates::{self, GateKeys};
-use super::{Choice, Config, DatasetConfig, DatasetSource, ModelConfig, Place, Task, file};
+use super::{Choice, Config, DatasetConfig, ModelConfig, Place, Task, file};
 use crate::PipelineError;
 
+/// What messages call the file of presets.
+const PRESETS_NAME: &str = "presets of mlxq";
+/// Beside the first configuration file: what the data sets held when they were first used.
+const LOCK_NAME: &str = "mlxq-data.lock";
 /// The largest configuration file, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
 
@@ -38,6 +42,8 @@ pub fn parse(files: &[(PathBuf, String)]) -> Result<Config, PipelineError> {
     let mut config = Config::default();
     let mut read = Vec::new();
     let mut gates = GateKeys::default();
+    let presets = Reader { path: Path::new(PRESETS_NAME) };
+    presets.add(presets.parse(PRESETS)?, &gates, &mut config)?;
     for (path, text) in files {
         let reader = Reader { path };
         let file = reader.parse(text)?;
@@ -51,7 +57,16 @@ pub fn parse(files: &[(PathBuf, String)]) -> Result<Config, PipelineError> {
     for (reader, file) in read {
         reader.add(file, &gates, &mut config)?;
     }
+    if config.datasets.values().any(|dataset| dataset.place.file != Path::new(PRESETS_NAME)) {
+        config.check_benchmarks()?;
+    }
     check_names(&config)?;
+    if let Some((first, _)) = files.first() {
+        let lock = first.with_file_name(LOCK_NAME);
+        config.datasets.values_mut().for_each(|dataset| dataset.lock = Some(lock.clone()));
+    }
+    let mirror = config.mirror.clone();
+    config.use_mirror(mirror);
     Ok(config)
 }
 
@@ -88,27 +103,41 @@ fn read(path: &Path) -> Result<String, PipelineError> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Model names stand once, and benchmarks are data sets.
+/// Model names stand once.
 fn check_names(config: &Config) -> Result<(), PipelineError> {
     let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
     for model in &config.models {
-        let Place { file, line } = &model.place;
-        let refuse =
-            |reason| Err(PipelineError::Config { file: file.clone(), line: Some(*line), reason });
         if let Some(other) = seen.insert(&model.name, &model.place) {
             let at = format!("`{}` line {}", other.file.display(), other.line);
-            return refuse(format!("model `{}` is named in {at} already", model.name));
-        }
-        if let Some(key) = model.benchmarks.iter().find(|key| !config.datasets.contains_key(*key)) {
-            // A file of models alone is complete for a conversion.
-            if !config.datasets.is_empty() {
-                let known: Vec<_> = config.datasets.keys().map(String::as_str).collect();
-                let near = nearest(key, &known);
-                return refuse(format!("benchmark `{key}` is no data set of these files{near}"));
-            }
+            return Err(refuse(model, format!("model `{}` is named in {at} already", model.name)));
         }
     }
     Ok(())
+}
+
+impl Config {
+    /// Checks that all benchmarks are data sets. [`load`] does it where the files have data sets: a file
+    /// of models alone is complete for a conversion, but not for a test.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub fn check_benchmarks(&self) -> Result<(), PipelineError> {
+        let missing = |key: &&String| !self.datasets.contains_key(*key);
+        for model in &self.models {
+            if let Some(key) = model.benchmarks.iter().find(missing) {
+                let known: Vec<_> = self.datasets.keys().map(String::as_str).collect();
+                let near = nearest(key, &known);
+                let what = format!("benchmark `{key}` is no data set of these files and no preset");
+                return Err(refuse(model, format!("{what}{near}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse(model: &ModelConfig, reason: String) -> PipelineError {
+    let Place { file, line } = &model.place;
+    PipelineError::Config { file: file.clone(), line: Some(*line), reason }
 }
 
 /// `; did you mean …?`, if something is near.
@@ -167,12 +196,17 @@ impl Reader<'_> {
                 config.warnings.push(format!("{at}: `{key}` has no effect"));
             }
         }
+        if let Some(mirror) = file.mirror {
+            config.mirror = Some(self.relative(&mirror));
+        }
         for model in file.models {
             config.models.push(self.model(model, gates)?);
         }
         for (key, dataset) in file.datasets {
-            let dataset = self.dataset(&key, dataset)?;
-            config.datasets.insert(key, dataset);
+            let line = line_of(&dataset);
+            let dataset = DatasetConfig::read(&key, dataset.value, self.place(line));
+            let refuse = |reason| self.refuse(Some(line), format!("data set `{key}`: {reason}"));
+            config.datasets.insert(key.clone(), dataset.map_err(refuse)?);
         }
         Ok(())
     }
@@ -215,85 +249,9 @@ impl Reader<'_> {
         })
     }
 
-    fn dataset(
-        &self,
-        key: &str,
-        dataset: Spanned<file::Dataset>,
-    ) -> Result<DatasetConfig, PipelineError> {
-        let line = line_of(&dataset);
-        let dataset = dataset.value;
-        let refuse =
-            |reason: String| self.refuse(Some(line), format!("data set `{key}`: {reason}"));
-        if let Some(other) = dataset.preprocessing.truncation.as_deref()
-            && other != "longest_first"
-        {
-            return Err(refuse(format!(
-                "truncation `{other}` is not supported, only longest_first"
-            )));
-        }
-        let max_length = dataset.preprocessing.max_length;
-        let source = match dataset.provider.as_str() {
-            "local" => DatasetSource::Local(self.file_spec(dataset).map_err(refuse)?),
-            "huggingface" => DatasetSource::HuggingFace(dataset.name.unwrap_or_default()),
-            other => {
-                return Err(refuse(format!("provider `{other}` is neither local nor huggingface")));
-            }
-        };
-        Ok(DatasetConfig { key: key.to_owned(), source, max_length, place: self.place(line) })
-    }
-
-    fn file_spec(&self, dataset: file::Dataset) -> Result<FileSpec, String> {
-        let path = dataset.path.ok_or("`path` is missing")?;
-        let columns = dataset.columns.ok_or("`columns` are missing")?;
-        let target = match (columns.label, columns.labels, columns.score) {
-            (Some(label), None, None) => TargetColumn::Label(column(label)),
-            (None, Some(labels), None) => TargetColumn::Labels(column(labels)),
-            (None, None, Some(score)) => TargetColumn::Score(column(score)),
-            _ => return Err("`columns` need one of `label`, `labels` and `score`".to_owned()),
-        };
-        let format = dataset.format.as_deref().map(|name| match name {
-            "csv" => Ok(FileFormat::Csv),
-            "tsv" => Ok(FileFormat::Tsv),
-            "jsonl" => Ok(FileFormat::Jsonl),
-            "parquet" => Ok(FileFormat::Parquet),
-            other => Err(format!("format `{other}` is none of csv, tsv, jsonl, parquet")),
-        });
-        let delimiter = dataset.delimiter.as_deref().map(|text| match text.as_bytes() {
-            [byte] => Ok(*byte),
-            b"\\t" => Ok(b'\t'),
-            _ => Err(format!("delimiter `{}` is not one byte", text.escape_debug())),
-        });
-        if dataset.max_samples == Some(0) {
-            return Err("`max_samples` is 0".to_owned());
-        }
-        let columns = Columns {
-            text: column(columns.text).into(),
-            text_pair: columns.text_pair.map(|name| column(name).into()),
-            target,
-        };
-        Ok(FileSpec {
-            format: format.transpose()?,
-            header: dataset.header,
-            delimiter: delimiter.transpose()?,
-            quoting: dataset.quoting,
-            labels: dataset.labels,
-            label_map: dataset.label_map,
-            keep_empty: dataset.keep_empty,
-            max_samples: dataset.max_samples,
-            ..FileSpec::new(self.relative(&path), columns)
-        })
-    }
-
     /// Paths are relative to the file that names them.
     fn relative(&self, path: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
-    }
-}
-
-fn column(column: file::Column) -> ColumnRef {
-    match column {
-        file::Column::Name(name) => ColumnRef::Name(name),
-        file::Column::Index(index) => ColumnRef::Index(index),
     }
 }
 
@@ -353,7 +311,10 @@ fn explain(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mlxq_eval::data::ColumnRef;
+
     use super::*;
+    use crate::config::DatasetFiles;
 
     const MODEL: &str = "models:\n  - name: m\n    path: ../m\n    task: semantic-similarity\n    benchmarks: [d]\n";
     const DATA: &str = "datasets:\n  d:\n    provider: local\n    path: d.tsv\n    columns: {text: 5, text_pair: b, score: 4}\n";
@@ -366,9 +327,11 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let config = read(&format!("{MODEL}{DATA}")).expect("good");
         assert_eq!(config.models[0].source, Source::Folder("dir/../m".into()));
-        let DatasetSource::Local(spec) = &config.datasets["d"].source else { panic!() };
+        let files = config.datasets["d"].files(None, None).expect("files");
+        let DatasetFiles::Rows(spec) = files else { panic!("rows are wanted") };
         assert_eq!(spec.path, Path::new("dir/d.tsv"));
         assert_eq!(spec.columns.text, ColumnRef::Index(5).into());
+        assert_eq!(config.datasets["d"].lock.as_deref(), Some(Path::new("dir/mlxq-data.lock")));
         assert_eq!(config.models[0].gates.min_speedup, 1.2);
     }
 

@@ -1,6 +1,7 @@
 //! What is to be converted and tested: the original pipeline's YAML, extended.
 
 mod choice;
+mod dataset;
 mod file;
 mod gates;
 mod load;
@@ -9,11 +10,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mlxq_checkpoint::recipe::Recipe;
-use mlxq_eval::data::FileSpec;
 use mlxq_hub::Source;
 
 pub use crate::task::Task;
 pub use choice::Choice;
+pub use dataset::{DatasetConfig, DatasetFiles, DatasetForm, DatasetSource};
 pub use gates::Gates;
 pub use load::{load, parse};
 
@@ -22,10 +23,26 @@ pub use load::{load, parse};
 pub struct Config {
     /// The models, in the order of the files.
     pub models: Vec<ModelConfig>,
-    /// The data sets by their keys; a later file wins.
+    /// The data sets by their keys, the presets among them; a later file wins.
     pub datasets: BTreeMap<String, DatasetConfig>,
+    /// A folder of the Hub's data sets' repositories.
+    pub mirror: Option<PathBuf>,
     /// What was passed over, with the place.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Lets data sets of the Hub be looked up in `mirror`, unless the files name another.
+    pub fn use_mirror(&mut self, mirror: Option<PathBuf>) {
+        if self.mirror.is_none() {
+            self.mirror = mirror;
+        }
+        for dataset in self.datasets.values_mut() {
+            if let DatasetSource::Hub { mirror, .. } = &mut dataset.source {
+                mirror.clone_from(&self.mirror);
+            }
+        }
+    }
 }
 
 /// One model and what is asked of it.
@@ -47,28 +64,6 @@ pub struct ModelConfig {
     pub benchmarks: Vec<String>,
     /// File and line that name it.
     pub place: Place,
-}
-
-/// One data set.
-#[derive(Debug, Clone)]
-pub struct DatasetConfig {
-    /// Its key.
-    pub key: String,
-    /// Where its rows are.
-    pub source: DatasetSource,
-    /// The longest row in tokens, if it is set.
-    pub max_length: Option<usize>,
-    /// File and line that name it.
-    pub place: Place,
-}
-
-/// Where rows come from.
-#[derive(Debug, Clone)]
-pub enum DatasetSource {
-    /// A file on this machine.
-    Local(FileSpec),
-    /// A data set of the Hub, which this version cannot fetch.
-    HuggingFace(String),
 }
 
 /// A line of a configuration file.

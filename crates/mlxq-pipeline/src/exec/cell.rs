@@ -6,19 +6,19 @@ use std::time::Duration;
 use mlxq_engine::native::Activations;
 use mlxq_engine::worker::{Worker, WorkerCommand};
 use mlxq_engine::{Output, torch};
-use mlxq_eval::data::{FileSpec, read};
 use mlxq_eval::gate::SpeedEvidence;
 use mlxq_eval::metric::Metric;
 use serde_json::{Value, json};
 
 use super::convert::target_of;
+use super::dataset;
 use super::judge::{self, Case, Judged};
 use super::measure::{Measured, Protocol, Queries, measure};
 use super::provenance::details;
 use super::rows::EncodedRows;
 use super::run::{FolderSize, Run};
 use super::{baseline, gates, test::TestSettings};
-use crate::config::{DatasetConfig, DatasetSource, ModelConfig};
+use crate::config::{DatasetConfig, ModelConfig};
 use crate::record::{Comparison, Side, now_unix};
 use crate::task::{Answers, Material, References, Task};
 use crate::{PipelineError, Reporter, Unit, Work};
@@ -50,7 +50,6 @@ pub(super) struct Inputs<'a> {
     pub(super) model: &'a ModelConfig,
     /// What the model's task comes to on these rows.
     pub(super) task: Task,
-    pub(super) spec: FileSpec,
     pub(super) material: Material,
     pub(super) references: References,
     /// The figures, the primary one first.
@@ -61,7 +60,7 @@ pub(super) struct Inputs<'a> {
     pub(super) fingerprint: String,
     /// Folder of the converted model.
     pub(super) target: PathBuf,
-    dataset: &'a DatasetConfig,
+    pub(super) dataset: &'a DatasetConfig,
 }
 
 impl<'a> Inputs<'a> {
@@ -76,22 +75,12 @@ impl<'a> Inputs<'a> {
         settings: &TestSettings,
         reporter: &dyn Reporter,
     ) -> Result<Self, PipelineError> {
-        let spec = local_file(dataset, settings)?;
-        let data = read(&spec)?;
-        for (reason, count) in &data.skipped {
-            reporter.warning(&format!("{count} rows of `{}` are not used: {reason}", dataset.key));
-        }
-        let material = Material {
-            data,
-            label_map: spec.label_map.clone(),
-            model: source.clone(),
-            ..Material::default()
-        };
+        let material = dataset::material(dataset, &source, settings, reporter)?;
         let task = model.task.on(&material);
-        let (metrics, missing) = task.metrics(&[]).map_err(PipelineError::Usage)?;
+        let (metrics, missing) = task.metrics(&dataset.metrics).map_err(PipelineError::Usage)?;
         for name in missing {
             let (task, key) = (task.name(), &dataset.key);
-            reporter.warning(&format!("`{key}`: the task {task} has no figure `{name}`"));
+            reporter.detail(&format!("`{key}`: the task {task} has no figure `{name}`"));
         }
         let rules = task.rules();
         let references = rules.references(&material)?;
@@ -104,7 +93,6 @@ impl<'a> Inputs<'a> {
         }
         Ok(Self {
             model,
-            spec,
             material,
             references,
             metrics,
@@ -173,24 +161,6 @@ impl<'a> Inputs<'a> {
             run.side(scores, answers.first(), if place == last { target } else { source })
         };
         Ok(all.map(side).collect())
-    }
-}
-
-fn local_file(dataset: &DatasetConfig, settings: &TestSettings) -> Result<FileSpec, PipelineError> {
-    match &dataset.source {
-        DatasetSource::Local(spec) => {
-            let limits = [spec.max_samples, settings.max_samples];
-            Ok(FileSpec { max_samples: limits.into_iter().flatten().min(), ..spec.clone() })
-        }
-        DatasetSource::HuggingFace(name) => Err(PipelineError::Config {
-            file: dataset.place.file.clone(),
-            line: Some(dataset.place.line),
-            reason: format!(
-                "data set `{}` is `{name}` on the Hub, which this version cannot fetch; give the \
-                 file with `provider: local` and `path`",
-                dataset.key
-            ),
-        }),
     }
 }
 

@@ -10,6 +10,7 @@ use super::measure::{ARRIVAL_SEED, Measured, Scenario};
 use super::rows::EncodedRows;
 use super::test::TestSettings;
 use crate::PipelineError;
+use crate::task::Material;
 
 /// Data set, tokens, protocol, checkpoints and machine, as keys of the record.
 ///
@@ -22,7 +23,7 @@ pub(super) fn details(
 ) -> Result<Map<String, Value>, PipelineError> {
     let EncodedRows { rows_per_query, truncated, max_length, tokenizing, batch } = &inputs.rows;
     let tokenizing: Duration = tokenizing.iter().sum();
-    let (spec, data, task) = (&inputs.spec, &inputs.material.data, inputs.task);
+    let task = inputs.task;
     let (batch_size, rate) = match settings.scenario {
         Scenario::SingleStream => (None, None),
         Scenario::Offline { batch_size } => (Some(batch_size), None),
@@ -31,17 +32,7 @@ pub(super) fn details(
     let details = json!({
         "task": task.name(),
         "primary_metric": inputs.metrics.first().map(|metric| metric.name()),
-        "dataset": {
-            "path": spec.path,
-            "sha256": mlxq_hub::hash_file(&spec.path)?,
-            "blake3": inputs.material.collection.as_ref().map_or(&data.hash, |all| &all.hash),
-            "rows_in_file": data.rows_in_file,
-            "rows_used": data.rows.len(),
-            "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
-            "skipped": data.skipped,
-            "labels": data.labels,
-            "label_map": spec.label_map,
-        },
+        "dataset": dataset(inputs)?,
         "tokens": {
             "rows_per_query": rows_per_query,
             "total": batch.tokens(),
@@ -77,4 +68,48 @@ pub(super) fn details(
     let notes = task.rules().notes(&inputs.material)?;
     details.extend(notes.into_iter().map(|(key, note)| (key.to_owned(), note)));
     Ok(details)
+}
+
+/// Which rows they are: the files with their hashes, the rows used, what was left out.
+///
+/// # Errors
+/// When a file cannot be read.
+fn dataset(inputs: &Inputs) -> Result<Value, PipelineError> {
+    let Material { data, collection, threshold_rows, label_map, .. } = &inputs.material;
+    let files = collection.as_ref().map_or(&data.files, |all| &all.files);
+    let first = files.first().map(|file| &file.path);
+    let files: Vec<Value> =
+        files.iter().map(|file| json!({"path": file.path, "blake3": file.blake3})).collect();
+    let mut record = json!({
+        "path": first,
+        "sha256": first.map(|path| mlxq_hub::hash_file(path)).transpose()?,
+        "blake3": collection.as_ref().map_or(&data.hash, |all| &all.hash),
+        "files": files,
+        "split": inputs.dataset.split,
+        "rows_used": inputs.references.count(),
+        "label_map": label_map,
+    });
+    let more = match collection {
+        Some(all) => json!({
+            "documents": all.documents.len(),
+            "rows_in_file": all.queries_in_file,
+            "row_ids": all.queries.iter().map(|query| &query.id).collect::<Vec<_>>(),
+            "skipped": all.skipped,
+        }),
+        None => json!({
+            "rows_in_file": data.rows_in_file,
+            "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+            "skipped": data.skipped,
+            "labels": data.labels,
+            "threshold_split": threshold_rows.as_ref().map(|rows| json!({
+                "split": inputs.dataset.threshold_split,
+                "blake3": rows.hash,
+                "rows": rows.rows.len(),
+            })),
+        }),
+    };
+    if let (Value::Object(record), Value::Object(more)) = (&mut record, more) {
+        record.extend(more);
+    }
+    Ok(record)
 }

@@ -36,6 +36,12 @@ fn hub_cache() -> Option<PathBuf> {
     mlxq_pipeline::hub_cache(|name| std::env::var_os(name).map(PathBuf::from))
 }
 
+/// `MLXQ_DATASET_MIRROR`, a folder of the Hub's data sets; an empty value counts as none.
+fn dataset_mirror() -> Option<PathBuf> {
+    let mirror = std::env::var_os("MLXQ_DATASET_MIRROR").filter(|value| !value.is_empty());
+    mirror.map(PathBuf::from)
+}
+
 /// A library error with its exit class.
 fn pipeline_failure(error: PipelineError) -> Failure {
     Failure { class: error.exit_class(), error: error.into() }

@@ -5,13 +5,15 @@ use mlxq_pipeline::{
 };
 
 use crate::args::TestArguments;
-use crate::command::{hub_cache, pipeline_failure, temp_dir, threads};
+use crate::command::{dataset_mirror, hub_cache, pipeline_failure, temp_dir, threads};
 use crate::exit::{Done, Failure};
 use crate::printer::Printer;
 
 /// Runs the command; `convert` converts what is missing first.
 pub(crate) fn run(arguments: &TestArguments, printer: &Printer, convert: bool) -> Done {
-    let config = config::load(&arguments.config).map_err(pipeline_failure)?;
+    let mut config = config::load(&arguments.config).map_err(pipeline_failure)?;
+    config.use_mirror(dataset_mirror());
+    config.check_benchmarks().map_err(pipeline_failure)?;
     for warning in &config.warnings {
         printer.warning(warning);
     }

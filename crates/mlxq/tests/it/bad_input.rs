@@ -242,7 +242,7 @@ fn labels_that_the_model_does_not_have() {
     work.write("all.yaml", &yaml);
     work.write("pairs.tsv", "a\tb\ts\nx\ty\tentailment\nx\tz\tmaybe\n");
     let arguments = ["run", "--config", "all.yaml", "--no-torch", "--block-seconds", "0.01"];
-    work.mlxq(&arguments).refused(3, &["`maybe`", "contradiction, entailment, neutral"]);
+    work.mlxq(&arguments).refused(3, &["`maybe`", "`contradiction`, `entailment`, `neutral`"]);
     // A model without a head cannot classify at all.
     work.copy("tiny-bert-embed");
     work.write("all.yaml", yaml.replace("tiny-bert-classify", "tiny-bert-embed"));
