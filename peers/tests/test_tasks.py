@@ -23,7 +23,7 @@ def run(folder, shared, models, datasets, rows):
         records[record["model_name"], record["dataset_name"]] = record
     [samples] = (folder / "mlx_conversion/runs").glob("*/samples.jsonl")
     report = json.loads(samples.with_name("report.json").read_text())
-    names = {cell["id"]: (cell["model_name"], cell["dataset_name"]) for cell in report["cells"]}
+    names = {cell["id"]: (cell["model"], cell["dataset_key"]) for cell in report["cells"]}
     by_cell = {}
     for line in samples.open(encoding="utf-8"):
         row = json.loads(line)

@@ -36,7 +36,7 @@ impl EmbeddingFidelity {
         width: usize,
         pairs: Option<&[(usize, usize)]>,
     ) -> Option<Self> {
-        let fits = width > 0 && base.len() == converted.len() && base.len() % width == 0;
+        let fits = width > 0 && base.len() == converted.len() && base.len().is_multiple_of(width);
         if !fits || base.is_empty() || base.iter().chain(converted).any(|x| !x.is_finite()) {
             return None;
         }

@@ -26,7 +26,8 @@ impl LogitFidelity {
     /// Compares logits `[rows, classes]` with those of the same rows and classes. `None` for no rows,
     /// fewer than two classes, lengths that differ, or a logit that is NaN.
     pub fn of(base: &[f32], converted: &[f32], classes: usize) -> Option<Self> {
-        let fits = classes >= 2 && base.len() == converted.len() && base.len() % classes == 0;
+        let fits =
+            classes >= 2 && base.len() == converted.len() && base.len().is_multiple_of(classes);
         if !fits || base.is_empty() || base.iter().chain(converted).any(|logit| logit.is_nan()) {
             return None;
         }
