@@ -93,7 +93,7 @@ fn dataset(inputs: &Inputs) -> Result<Value, PipelineError> {
         Some(all) => json!({
             "documents": all.documents.len(),
             "rows_in_file": all.queries_in_file,
-            "row_ids": all.queries.iter().map(|query| &query.id).collect::<Vec<_>>(),
+            "row_ids": all.queries.iter().map(|query| query.row).collect::<Vec<_>>(),
             "skipped": all.skipped,
         }),
         None => json!({
