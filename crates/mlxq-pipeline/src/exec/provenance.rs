@@ -87,6 +87,7 @@ fn dataset(inputs: &Inputs) -> Result<Value, PipelineError> {
         "files": files,
         "split": inputs.dataset.split,
         "rows_used": inputs.references.count(),
+        "labels": data.labels,
         "label_map": label_map,
     });
     let more = match collection {
@@ -100,7 +101,6 @@ fn dataset(inputs: &Inputs) -> Result<Value, PipelineError> {
             "rows_in_file": data.rows_in_file,
             "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
             "skipped": data.skipped,
-            "labels": data.labels,
             "threshold_split": threshold_rows.as_ref().map(|rows| json!({
                 "split": inputs.dataset.threshold_split,
                 "blake3": rows.hash,
