@@ -87,20 +87,20 @@ fn dataset(inputs: &Inputs) -> Result<Value, PipelineError> {
         "files": files,
         "split": inputs.dataset.split,
         "rows_used": inputs.references.count(),
+        "labels": data.labels,
         "label_map": label_map,
     });
     let more = match collection {
         Some(all) => json!({
             "documents": all.documents.len(),
             "rows_in_file": all.queries_in_file,
-            "row_ids": all.queries.iter().map(|query| &query.id).collect::<Vec<_>>(),
+            "row_ids": all.queries.iter().map(|query| query.row).collect::<Vec<_>>(),
             "skipped": all.skipped,
         }),
         None => json!({
             "rows_in_file": data.rows_in_file,
             "row_ids": data.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
             "skipped": data.skipped,
-            "labels": data.labels,
             "threshold_split": threshold_rows.as_ref().map(|rows| json!({
                 "split": inputs.dataset.threshold_split,
                 "blake3": rows.hash,

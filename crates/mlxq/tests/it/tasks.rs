@@ -101,7 +101,8 @@ fn zero_shot_on_data_of_inference_is_inference() {
 fn a_text_finds_itself_in_a_collection() {
     let work = Work::new();
     config(&work, "tiny-bert-embed", "retrieval", "    path: .\n    format: collection\n", "");
-    let line = |n: usize| format!("{}\n", json!({"_id": format!("x{n}"), "text": TEXTS[n]}));
+    let line =
+        |n: usize| format!("{}\n", json!({"_id": format!("x{n}"), "title": "", "text": TEXTS[n]}));
     work.write("queries.jsonl", (0..6).map(line).collect::<String>());
     work.write("corpus.jsonl", (0..6).map(line).collect::<String>());
     let judged: String = (0..6).map(|n| format!("x{n}\tx{n}\t2\n")).collect();
