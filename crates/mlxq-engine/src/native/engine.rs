@@ -13,7 +13,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::ops::{NativeOps, ROWS_PER_THREAD};
 use super::parts::parts;
 use super::sentence::SentenceFolder;
-use super::short;
+use super::short::Sharing;
 use super::tensor::Tensor;
 use super::weights::NativeWeights;
 use crate::{Batch, Engine, EngineError, EngineInfo, Output, OutputKind};
@@ -43,6 +43,9 @@ impl Default for NativeOptions {
 pub struct NativeEngine {
     /// One for each thread, with memory of its own, all on the same pool.
     ops: Vec<NativeOps>,
+    /// For short texts that are not worth sharing out.
+    alone: NativeOps,
+    sharing: Sharing,
     model: Box<dyn Encoder<NativeOps>>,
     /// What follows the encoder; `None` for a classification head.
     sentence: Option<SentenceModules<NativeOps>>,
@@ -94,10 +97,11 @@ impl NativeEngine {
             Purpose::SequenceClassification => None,
         };
         let ops = NativeOps::new(options.threads);
-        let ops = if short::pays(ops.threads()) { ops } else { ops.with_short_threads(1) };
         let others = (1..options.threads).map(|_| ops.another()).collect::<Vec<_>>();
         Ok(Self {
             ops: std::iter::once(ops).chain(others).collect(),
+            alone: NativeOps::new(1),
+            sharing: Sharing::default(),
             model,
             info: info(
                 NativeOptions { activations: weights.activations(), ..options },
@@ -126,8 +130,8 @@ impl NativeEngine {
     }
 
     /// What `forward` makes of `batch`, which has rows. With work for every thread each computes rows of
-    /// its own from the first operation to the last; with less, the operations themselves are shared out.
-    /// A row gets the same bits either way.
+    /// its own from the first operation to the last; with less, the operations themselves are shared out if
+    /// that pays. A row gets the same bits either way.
     fn run(
         &self,
         batch: &Batch,
@@ -139,6 +143,13 @@ impl NativeEngine {
         // A model without segments may still add a table of one row.
         let zeros = self.limits.token_types.is_none().then(|| vec![0; batch.tokens()]);
         let type_ids = zeros.as_deref().unwrap_or(&batch.type_ids);
+        if batch.tokens() < ROWS_PER_THREAD && self.ops.len() > 1 {
+            let tokens = Tokens { ids: &batch.ids, type_ids, offsets: &batch.offsets };
+            let result = self.sharing.run(batch.tokens(), |shared| {
+                forward(if shared { &self.ops[0] } else { &self.alone }, &tokens)
+            });
+            return Ok(joined(&[present(result)?]));
+        }
         let waves = batch.tokens().div_ceil(self.ops.len() * MOST_TOKENS);
         let parts = parts(&batch.offsets, waves * self.ops.len(), ROWS_PER_THREAD);
         let results: Vec<Mutex<Option<Tensor>>> = parts.iter().map(|_| Mutex::new(None)).collect();
@@ -152,15 +163,19 @@ impl NativeEngine {
                 *results[place].lock().unwrap_or_else(PoisonError::into_inner) = result;
             });
         }
-        let results = results.into_iter().map(|result| {
-            let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
-            result.ok_or_else(|| EngineError::Missing {
-                engine: "native".to_owned(),
-                reason: "the model was built without a head".to_owned(),
-            })
-        });
+        let results = results
+            .into_iter()
+            .map(|result| present(result.into_inner().unwrap_or_else(PoisonError::into_inner)));
         Ok(joined(&results.collect::<Result<Vec<Tensor>, _>>()?))
     }
+}
+
+/// What a model with a head gives.
+fn present(result: Option<Tensor>) -> Result<Tensor, EngineError> {
+    result.ok_or_else(|| EngineError::Missing {
+        engine: "native".to_owned(),
+        reason: "the model was built without a head".to_owned(),
+    })
 }
 
 /// The vectors of all parts, of which there is one at least.

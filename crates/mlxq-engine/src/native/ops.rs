@@ -21,42 +21,23 @@ pub(super) const ROWS_PER_THREAD: usize = 64;
 #[derive(Debug)]
 pub struct NativeOps {
     pool: Arc<Pool>,
-    /// The threads of products and attention with few tokens.
-    short: Arc<Pool>,
     arena: Arena,
 }
 
 impl NativeOps {
     /// Operations on a pool of `threads` threads.
     pub fn new(threads: usize) -> Self {
-        let pool = Arc::new(Pool::new(threads));
-        Self { short: Arc::clone(&pool), pool, arena: Arena::default() }
+        Self { pool: Arc::new(Pool::new(threads)), arena: Arena::default() }
     }
 
     /// Operations on the same threads, with memory of their own.
     pub(super) fn another(&self) -> Self {
-        let [pool, short] = [&self.pool, &self.short].map(Arc::clone);
-        Self { pool, short, arena: Arena::default() }
-    }
-
-    /// The same, with products and attention of fewer than [`ROWS_PER_THREAD`] tokens on `threads`
-    /// threads, which are otherwise all: where those wait for each other longer than they save, fewer
-    /// are faster.
-    #[must_use]
-    pub fn with_short_threads(self, threads: usize) -> Self {
-        let all = threads >= self.pool.threads();
-        let short = if all { Arc::clone(&self.pool) } else { Arc::new(Pool::new(threads)) };
-        Self { short, ..self }
+        Self { pool: Arc::clone(&self.pool), arena: Arena::default() }
     }
 
     /// The threads that all work is shared out to.
     pub(super) fn threads(&self) -> &Pool {
         &self.pool
-    }
-
-    /// The threads for a product or attention of `rows` tokens.
-    fn threads_for(&self, rows: usize) -> &Pool {
-        if rows < ROWS_PER_THREAD { &self.short } else { &self.pool }
     }
 
     /// The same numbers, end to end.
@@ -102,11 +83,10 @@ impl NativeOps {
         residual: Option<&Tensor>,
     ) -> Tensor {
         let (x, residual) = (self.dense(x), residual.map(|residual| self.dense(residual)));
-        let pool = self.threads_for(x.rows());
         let out: Block = self.arena.block(x.rows() * layer.output());
         let residual = residual.as_ref().map(Tensor::span);
         let behind = Behind { activation: kernel(function), residual };
-        layer.multiply((pool, &self.arena), x.span(), out, behind).tensor(layer.output())
+        layer.multiply((&self.pool, &self.arena), x.span(), out, behind).tensor(layer.output())
     }
 }
 
@@ -223,7 +203,7 @@ impl Ops for NativeOps {
             query_key_value.map(|x| attention::Rows { data: x.span(), stride: x.stride() });
         let [query, _, _] = query_key_value;
         let mut out = self.arena.block(query.rows() * query.width());
-        attention::attention(self.threads_for(query.rows()), inputs, offsets, &spec, out.numbers());
+        attention::attention(&self.pool, inputs, offsets, &spec, out.numbers());
         out.tensor(query.width())
     }
 

@@ -1,28 +1,111 @@
-//! Whether the products of a short text are worth sharing out, tried when an engine starts.
+//! Whether the operations of a short text are worth sharing out, found on the texts that come.
+//!
+//! Hyperthreads of one core gain nothing, and neither do cores that others use, or threads that a system
+//! wakes on one core. Trying it once at the start would tell how it is at that moment and with other work.
 
-use mlxq_kernels::float::Float;
-use mlxq_kernels::gemm::{Activations, Epilogue, PackedMatrix};
-use mlxq_kernels::pool::Pool;
-use mlxq_kernels::quant::{Format, Stored};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// A layer of BERT-base and a sentence.
-const WIDTH: usize = 768;
-const TOKENS: usize = 12;
-/// Times as fast from which on a second thread is not better left to others.
+/// Texts that are timed each way: first shared out, then alone.
+const TIMED: usize = 8;
+/// How long texts are shared out before: a system may have woken threads on one core though another is
+/// idle (virtual machines do), and takes up to a tenth of a second to part them if they go on.
+const PASSED: Duration = Duration::from_millis(200);
+/// Texts from one trial to the next: what a trial costs is little of it.
+const ROUND: usize = 10_000;
+/// Times as fast from which on threads are not better left to others.
 const WORTH_IT: f64 = 1.15;
 
-/// Whether the threads of `pool` together multiply a sentence's vectors faster than one of them:
-/// hyperthreads of one core do not.
-pub(super) fn pays(pool: &Pool) -> bool {
-    let Ok(format) = Format::new("affine", Some(8), Some(64)) else { return true };
-    if pool.threads() == 1 {
-        return false;
+/// Tries both ways now and then, and takes the better one in between.
+#[derive(Debug, Default)]
+pub(super) struct Sharing(Mutex<Trial>);
+
+#[derive(Debug)]
+struct Trial {
+    /// Time of the texts that are not counted.
+    passed: Duration,
+    /// Texts since then.
+    texts: usize,
+    /// Seconds per token of the first ones: shared out, then alone.
+    seconds: [f64; 2 * TIMED],
+    /// What the last trial says.
+    pays: bool,
+}
+
+impl Default for Trial {
+    fn default() -> Self {
+        Self { passed: Duration::ZERO, texts: 0, seconds: [0.0; 2 * TIMED], pays: true }
     }
-    // Zeros take as long as other numbers.
-    let (words, groups) = (vec![0; WIDTH * WIDTH], vec![0; WIDTH * WIDTH / 64 * 4]);
-    let (scales, biases) = (groups.as_slice(), groups.as_slice());
-    let stored = Stored { format, float: Float::F32, words: &words, scales, biases };
-    let matrix = PackedMatrix::quantized(&stored, WIDTH, WIDTH, Activations::Int16);
-    let (x, mut out) = (vec![1.0; TOKENS * WIDTH], vec![0.0; TOKENS * WIDTH]);
-    pool.gain(|pool| matrix.multiply(pool, &x, &mut out, &Epilogue::default())) >= WORTH_IT
+}
+
+impl Sharing {
+    /// Computes a text of so many `tokens` with `work`, which is told whether to share it out.
+    pub(super) fn run<T>(&self, tokens: usize, work: impl FnOnce(bool) -> T) -> T {
+        let trial = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = trial().choose();
+        let start = Instant::now();
+        let result = work(shared);
+        trial().note(start.elapsed(), tokens);
+        result
+    }
+}
+
+impl Trial {
+    /// Whether the next text is shared out.
+    fn choose(&self) -> bool {
+        self.texts < TIMED || (self.pays && self.texts >= 2 * TIMED)
+    }
+
+    /// Takes a time down, and decides when it is the last of a trial.
+    fn note(&mut self, time: Duration, tokens: usize) {
+        if self.passed < PASSED {
+            self.passed += time;
+            return;
+        }
+        if let Some(seconds) = self.seconds.get_mut(self.texts) {
+            *seconds = time.as_secs_f64() / tokens as f64;
+        }
+        self.texts += 1;
+        if self.texts == 2 * TIMED {
+            let (shared, alone) = self.seconds.split_at_mut(TIMED);
+            self.pays = median(alone) >= WORTH_IT * median(shared);
+        }
+        if self.texts == ROUND {
+            *self = Self { pays: self.pays, ..Self::default() };
+        }
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten tokens a millisecond alone, and `gain` times as many shared out.
+    fn after_a_trial(trial: &mut Trial, gain: f64) -> bool {
+        let mut alone = 0;
+        while trial.texts < 2 * TIMED {
+            let tokens = 5 + trial.texts % 7;
+            let gain = if trial.choose() { gain } else { 1.0 };
+            alone += usize::from(!trial.choose());
+            trial.note(Duration::from_secs_f64(1e-4 * tokens as f64 / gain), tokens);
+        }
+        assert_eq!(alone, TIMED);
+        trial.choose()
+    }
+
+    #[test]
+    fn the_better_way_is_taken_until_the_next_trial() {
+        let mut trial = Trial::default();
+        assert!(after_a_trial(&mut trial, 1.8));
+        while trial.texts != 0 {
+            assert!(trial.choose());
+            trial.note(Duration::from_secs(1), 1);
+        }
+        assert!(!after_a_trial(&mut trial, 1.1));
+    }
 }

@@ -4,7 +4,8 @@
 //! The codes of four inputs of a column, a *quad*, lie in one word of 32 bits: those of the first and
 //! second input in the even bytes, those of the third and fourth in the odd ones. So a mask and a shift
 //! widen them to pairs of 16 bits, and products of four bytes at once take them as they are. Codes of
-//! at most 4 bits lie two quads to a word, the second in the upper halves of the bytes.
+//! at most 4 bits lie two quads to a word: those of a group's second half in the upper halves of the
+//! bytes.
 
 use std::ops::Range;
 
@@ -44,13 +45,15 @@ pub(super) struct CodePanels {
     narrow: bool,
 }
 
-/// One panel, each word a quad.
+/// One panel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panel<'a> {
-    /// `[input / QUAD]`.
-    pub(super) quads: &'a [Words],
+    /// `[input / QUAD]`, or half as many of narrow codes.
+    pub(super) words: &'a [Words],
     /// `[input / group_size]`.
     pub(super) groups: &'a [Group],
+    /// Whether a word holds two quads.
+    pub(super) narrow: bool,
 }
 
 impl CodePanels {
@@ -69,7 +72,7 @@ impl CodePanels {
             let first = panel * COLUMNS;
             let rows = first..output.min(first + COLUMNS);
             let bytes = &stored.words[rows.start * row_bytes..rows.end * row_bytes];
-            turn_codes(affine.bits(), bytes, row_bytes, words);
+            turn_codes(affine.bits(), bytes, row_bytes, group_size / QUAD, words);
             turn_groups(stored, rows, groups);
         });
         Self { words, groups, input, group_size, narrow }
@@ -80,27 +83,39 @@ impl CodePanels {
         self.group_size
     }
 
-    /// The panel `panel`; `buffer` holds its quads if they must be widened.
-    pub(super) fn panel<'a>(&'a self, panel: usize, buffer: &'a mut Vec<Words>) -> Panel<'a> {
-        let words = self.words(panel);
+    /// The panel `panel`, as it is stored.
+    pub(super) fn panel(&self, panel: usize) -> Panel<'_> {
         let groups_per_row = self.input / self.group_size;
-        let groups = &self.groups[panel * groups_per_row..][..groups_per_row];
-        if !self.narrow {
-            return Panel { quads: words, groups };
+        let words_per_row = self.words.len() / (self.groups.len() / groups_per_row);
+        Panel {
+            words: &self.words[panel * words_per_row..][..words_per_row],
+            groups: &self.groups[panel * groups_per_row..][..groups_per_row],
+            narrow: self.narrow,
         }
-        buffer.resize(2 * words.len(), [0; COLUMNS]);
-        widen(words, buffer);
-        Panel { quads: buffer, groups }
-    }
-
-    fn words(&self, panel: usize) -> &[Words] {
-        let count = self.words.len() / (self.groups.len() / (self.input / self.group_size));
-        &self.words[panel * count..][..count]
     }
 }
 
-impl Panel<'_> {
-    /// Restores the columns from `first` on, `N` of them, for the inputs `inputs`, whole groups, to the
+impl<'a> Panel<'a> {
+    /// Words of a group.
+    #[inline(always)]
+    pub(super) fn words_per_group(&self) -> usize {
+        self.words.len() / self.groups.len()
+    }
+
+    /// The panel with a word for each quad; `buffer` holds those that are widened.
+    pub(super) fn widened<'b>(self, buffer: &'b mut Vec<Words>) -> Panel<'b>
+    where
+        'a: 'b,
+    {
+        if !self.narrow {
+            return self;
+        }
+        buffer.resize(2 * self.words.len(), [0; COLUMNS]);
+        widen(self.words, self.words_per_group(), buffer);
+        Panel { words: buffer, groups: self.groups, narrow: false }
+    }
+
+    /// Restores the columns from `first` on, `N` of them, of a panel that is not narrow for the inputs `inputs`, whole groups, to the
     /// bits that [`Packed::restore`](crate::quant::Packed::restore) has for them: `[inputs, N]`.
     pub(super) fn decode<const N: usize>(
         &self,
@@ -108,10 +123,11 @@ impl Panel<'_> {
         inputs: Range<usize>,
         out: &mut [[f32; N]],
     ) {
-        let quads = self.quads.len() / self.groups.len();
+        debug_assert!(!self.narrow, "codes are widened");
+        let quads = self.words_per_group();
         let groups = inputs.start / QUAD / quads..inputs.end / QUAD / quads;
         let places = inputs.start / QUAD..inputs.end / QUAD;
-        decode(&self.quads[places], &self.groups[groups], first, out.as_flattened_mut());
+        decode(&self.words[places], &self.groups[groups], first, out.as_flattened_mut());
     }
 }
 
@@ -140,52 +156,63 @@ multiversion! {
 }
 
 multiversion! {
-    /// Two quads from each word of narrow codes.
-    fn widen(words: &[Words], quads: &mut [Words]) {
-        for (words, quads) in words.iter().zip(quads.as_chunks_mut::<2>().0) {
-            for column in 0..COLUMNS {
-                quads[0][column] = words[column] & 0x0f0f_0f0f;
-                quads[1][column] = (words[column] >> 4) & 0x0f0f_0f0f;
+    /// Two quads from each word of narrow codes, group by group: its first half, then its second.
+    fn widen(words: &[Words], words_per_group: usize, quads: &mut [Words]) {
+        let groups = words.chunks_exact(words_per_group);
+        for (words, quads) in groups.zip(quads.chunks_exact_mut(2 * words_per_group)) {
+            let (first, second) = quads.split_at_mut(words_per_group);
+            for (quads, shift) in [(first, 0), (second, 4)] {
+                // Loops over all words at once: of short ones in a loop compilers make gathers.
+                let quads = quads.as_flattened_mut().iter_mut();
+                for (quad, word) in quads.zip(words.as_flattened()) {
+                    *quad = (word >> shift) & 0x0f0f_0f0f;
+                }
             }
         }
     }
 }
 
 multiversion! {
-    /// The rows of `bytes`, each of `row_bytes`, at most [`COLUMNS`], as columns of a panel.
-    fn turn_codes(bits: u32, bytes: &[u8], row_bytes: usize, words: &mut [Words]) {
+    /// The rows of `bytes`, each of `row_bytes`, at most [`COLUMNS`], as columns of a panel whose groups
+    /// have so many `quads`; `words` are zeros.
+    fn turn_codes(bits: u32, bytes: &[u8], row_bytes: usize, quads: usize, words: &mut [Words]) {
         match bits {
-            2 => turn_strips::<2>(bytes, row_bytes, words),
-            3 => turn_strips::<3>(bytes, row_bytes, words),
-            4 => turn_strips::<4>(bytes, row_bytes, words),
-            5 => turn_strips::<5>(bytes, row_bytes, words),
-            6 => turn_strips::<6>(bytes, row_bytes, words),
-            _ => turn_strips::<8>(bytes, row_bytes, words),
+            2 => turn_strips::<2>(bytes, row_bytes, quads, words),
+            3 => turn_strips::<3>(bytes, row_bytes, quads, words),
+            4 => turn_strips::<4>(bytes, row_bytes, quads, words),
+            5 => turn_strips::<5>(bytes, row_bytes, quads, words),
+            6 => turn_strips::<6>(bytes, row_bytes, quads, words),
+            _ => turn_strips::<8>(bytes, row_bytes, quads, words),
         }
     }
 }
 
 /// [`turn_codes`] with the number of bits known to the compiler, a strip of inputs at a time.
 #[inline(always)]
-fn turn_strips<const BITS: usize>(bytes: &[u8], row_bytes: usize, words: &mut [Words]) {
+fn turn_strips<const BITS: usize>(
+    bytes: &[u8],
+    row_bytes: usize,
+    quads_per_group: usize,
+    words: &mut [Words],
+) {
     const EIGHTS: usize = STRIP / 8;
-    let words_per_strip = if BITS <= 4 { EIGHTS } else { 2 * EIGHTS };
-    for (place, words) in words.chunks_exact_mut(words_per_strip).enumerate() {
+    let words_per_group = if BITS <= 4 { quads_per_group / 2 } else { quads_per_group };
+    for place in 0..row_bytes / (BITS * EIGHTS) {
         let mut strip = [[0; 2 * EIGHTS]; COLUMNS];
         for (strip, row) in strip.iter_mut().zip(bytes.chunks_exact(row_bytes)) {
             let eights = &row.as_chunks::<BITS>().0.as_chunks::<EIGHTS>().0[place];
             for (i, eight) in eights.iter().enumerate() {
-                let [first, second] = quads(spread(eight));
-                if BITS <= 4 {
-                    strip[i] = first | second << 4;
-                } else {
-                    [strip[2 * i], strip[2 * i + 1]] = [first, second];
-                }
+                [strip[2 * i], strip[2 * i + 1]] = quads(spread(eight));
             }
         }
-        for (i, words) in words.iter_mut().enumerate() {
-            for (word, strip) in words.iter_mut().zip(&strip) {
-                *word = strip[i];
+        for i in 0..2 * EIGHTS {
+            let quad = 2 * EIGHTS * place + i;
+            let (group, quad) = (quad / quads_per_group, quad % quads_per_group);
+            let word = group * words_per_group + quad % words_per_group;
+            // The second half of a narrow group goes over the first.
+            let shift = 4 * (quad / words_per_group) as u32;
+            for (word, strip) in words[word].iter_mut().zip(&strip) {
+                *word |= strip[i] << shift;
             }
         }
     }

@@ -184,7 +184,7 @@ impl PackedMatrix {
                 let mut weights = [[0.0; tile::COLUMNS]; DEPTH];
                 for (panel, half) in panels.flat_map(|panel| [(panel, 0), (panel, 1)]) {
                     let columns = self.columns::<{ tile::COLUMNS }>(2 * panel + half);
-                    let panel = all.panel(panel, quads);
+                    let panel = all.panel(panel).widened(quads);
                     for inputs in depths(self.input) {
                         let weights = &mut weights[..inputs.len()];
                         panel.decode(half * tile::COLUMNS, inputs.clone(), weights);
@@ -205,13 +205,15 @@ impl PackedMatrix {
                 if *activations == Activations::Int8 {
                     let x = integers.quantize_i8(x, self.input, all.group_size());
                     for panel in panels {
-                        kernel.multiply_i8(all.panel(panel, quads), x, wide);
+                        let codes = kernel.prepare(all.panel(panel), quads);
+                        kernel.multiply_i8(codes, x, wide);
                         finish(panel, wide);
                     }
                 } else {
                     let x = integers.quantize_i16(x, self.input, all.group_size());
                     for panel in panels {
-                        kernel.multiply_i16(all.panel(panel, quads), x, wide);
+                        let codes = kernel.prepare(all.panel(panel), quads);
+                        kernel.multiply_i16(codes, x, wide);
                         finish(panel, wide);
                     }
                 }

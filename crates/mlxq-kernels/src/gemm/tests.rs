@@ -160,7 +160,7 @@ fn decoding_has_the_bits_of_restoring_for_any_scales() {
         for (panel, half) in [(0, 0), (0, 1), (1, 0)] {
             let mut buffer = Vec::new();
             let mut block = [[0.0; 16]; 96];
-            panels.panel(panel, &mut buffer).decode(half * 16, 0..96, &mut block);
+            panels.panel(panel).widened(&mut buffer).decode(half * 16, 0..96, &mut block);
             for (i, weights) in block.iter().enumerate() {
                 for (column, weight) in weights.iter().enumerate() {
                     let want = restored[(panel * 32 + half * 16 + column) * input + i];

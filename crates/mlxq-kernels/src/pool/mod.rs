@@ -12,7 +12,6 @@ use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, available_parallelism};
-use std::time::{Duration, Instant};
 
 use task::{Shared, Task};
 
@@ -65,38 +64,6 @@ impl Pool {
         if let Some(payload) = task.into_panic() {
             resume_unwind(payload);
         }
-    }
-
-    /// How many times as fast `work` is on all threads as on one: 2 on two idle cores, 1 where the
-    /// threads have one core between them or the work is too short to share. `work` computes the same
-    /// with any pool it is given.
-    ///
-    /// The least of several times on each side, taken in turn. Work of up to 100 µs is tried for 2 ms.
-    /// Where other processes have the cores there is no gain, and that is what it says.
-    pub fn gain(&self, mut work: impl FnMut(&Self)) -> f64 {
-        const LASTS: Duration = Duration::from_millis(2);
-        const LEAST_ROUNDS: usize = 3;
-        if self.workers.is_empty() {
-            return 1.0;
-        }
-        let one = Self::new(1);
-        let mut seconds = |pool| {
-            let start = Instant::now();
-            work(pool);
-            start.elapsed().as_secs_f64()
-        };
-        let start = Instant::now();
-        // Not counted: caches are filled and threads wake up.
-        let (_, _) = (seconds(&one), seconds(self));
-        let mut least = [f64::INFINITY; 2];
-        let mut round = 0;
-        while round < LEAST_ROUNDS || start.elapsed() < LASTS {
-            // Twice on all: the first wakes threads that fell asleep meanwhile.
-            least = [least[0].min(seconds(&one)), least[1].min(seconds(self)).min(seconds(self))];
-            round += 1;
-        }
-        let [one, all] = least.map(|seconds| seconds.max(1e-9));
-        one / all
     }
 }
 

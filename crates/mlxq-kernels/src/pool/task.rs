@@ -25,8 +25,10 @@ const SEATS: usize = STOP - 1;
 /// How long a thread looks out without letting others have its core. Most gaps between the products of a
 /// model are shorter.
 const SPINS: Duration = Duration::from_micros(10);
-/// How long it looks out in all before it sleeps.
-const LOOKS_OUT: Duration = Duration::from_micros(60);
+/// How long it looks out in all before it sleeps, letting others have its core in between. The next short
+/// text often comes within it; a system may wake a thread that slept on its caller's core though another is
+/// idle (virtual machines do), and take a tenth of a second to part them.
+const LOOKS_OUT: Duration = Duration::from_millis(5);
 /// Looks between two looks at the clock.
 const LOOKS: usize = 16;
 

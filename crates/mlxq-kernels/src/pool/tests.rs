@@ -221,14 +221,3 @@ fn pools_end_whatever_their_threads_do() {
         drop(pool);
     }
 }
-
-#[test]
-fn gain_tries_the_work_on_one_thread_and_on_all() {
-    let pool = Pool::new(2);
-    let mut threads = Vec::new();
-    let gain = pool.gain(|pool| threads.push(pool.threads()));
-    assert!(gain.is_finite() && gain > 0.0);
-    assert!(threads.len() >= 2 + 3 * 3 && threads[..2] == [1, 2]);
-    assert!(threads[2..].chunks(3).all(|round| round == [1, 2, 2]));
-    assert_eq!(Pool::new(1).gain(|_| unreachable!("there is nothing to compare")), 1.0);
-}

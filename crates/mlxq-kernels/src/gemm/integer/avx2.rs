@@ -141,10 +141,10 @@ impl Tile<i16> for Avx2 {
         first: usize,
         out: &mut [Sums; R],
     ) {
-        let quads = panel.quads.len() / panel.groups.len();
+        let quads = panel.words_per_group();
         *out = [[0.0; COLUMNS]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let words = &panel.quads[place * quads..][..quads];
+            let words = &panel.words[place * quads..][..quads];
             let values = rows.parts::<R>(first, place);
             for span in 0..COLUMNS / SPAN {
                 let integers = self.dot(words, span, values);
@@ -173,10 +173,10 @@ impl Tile<i8> for Avx2 {
         first: usize,
         out: &mut [Sums; R],
     ) {
-        let quads = panel.quads.len() / panel.groups.len();
+        let quads = panel.words_per_group();
         *out = [[0.0; COLUMNS]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let words = &panel.quads[place * quads..][..quads];
+            let words = &panel.words[place * quads..][..quads];
             let mut wide = [[[0; QUAD]; LARGEST_GROUP / QUAD]; R];
             for (wide, row) in wide.iter_mut().zip(rows.parts::<R>(first, place)) {
                 for (wide, [a, c, b, d]) in wide.iter_mut().zip(row) {

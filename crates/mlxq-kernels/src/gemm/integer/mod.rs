@@ -25,7 +25,7 @@ pub(super) use rows::{Buffers, IntegerRows};
 
 use std::sync::OnceLock;
 
-use super::codes::{COLUMNS, Panel};
+use super::codes::{COLUMNS, Panel, Words};
 use crate::isa::Isa;
 
 /// Sums of a row with a panel's columns.
@@ -90,7 +90,17 @@ impl Kernel {
         }
     }
 
-    /// `out[r] =` the product of row `r` with the panel's columns.
+    /// `panel` as this kernel reads it; `buffer` holds codes that are widened.
+    pub(super) fn prepare<'b>(self, panel: Panel<'b>, buffer: &'b mut Vec<Words>) -> Panel<'b> {
+        match self {
+            // It widens narrow codes in registers.
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni(_) => panel,
+            _ => panel.widened(buffer),
+        }
+    }
+
+    /// `out[r] =` the product of row `r` with the panel's columns, [prepared](Self::prepare).
     pub(super) fn multiply_i16(self, panel: Panel, rows: IntegerRows<i16>, out: &mut [Sums]) {
         match self {
             Self::Portable => portable::multiply_i16(panel, rows, out),

@@ -125,10 +125,10 @@ impl<T: Activation, D: Dot<T>> Tile<T> for D {
         first: usize,
         out: &mut [Sums; R],
     ) {
-        let quads = panel.quads.len() / panel.groups.len();
+        let quads = panel.words_per_group();
         *out = [[0.0; COLUMNS]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let words = &panel.quads[place * quads..][..quads];
+            let words = &panel.words[place * quads..][..quads];
             let part = Part::of(&rows, first, place, D::OFFSET);
             if R <= 2 {
                 add::<T, D, R, 4>(self, words, group, &part, out);

@@ -6,10 +6,10 @@ use super::{IntegerRows, Sums};
 /// `row scale * sum over the groups: scale * sum(a * code) + bias * sum(a)`, for each group one product
 /// added to what is there with one rounding, then the other.
 pub(super) fn multiply_i16(panel: Panel, rows: IntegerRows<i16>, out: &mut [Sums]) {
-    let quads = panel.quads.len() / panel.groups.len();
+    let quads = panel.words_per_group();
     for (row, out) in out.iter_mut().enumerate() {
         *out = [0.0; COLUMNS];
-        let groups = panel.quads.chunks_exact(quads).zip(panel.groups);
+        let groups = panel.words.chunks_exact(quads).zip(panel.groups);
         for (place, (words, group)) in groups.enumerate() {
             let mut sums = [0; COLUMNS];
             for (words, quad) in words.iter().zip(rows.part(row, place)) {
@@ -27,10 +27,10 @@ pub(super) fn multiply_i16(panel: Panel, rows: IntegerRows<i16>, out: &mut [Sums
 
 /// The same with a scale for each row and group, by which the first sum is multiplied in advance.
 pub(super) fn multiply_i8(panel: Panel, rows: IntegerRows<i8>, out: &mut [Sums]) {
-    let quads = panel.quads.len() / panel.groups.len();
+    let quads = panel.words_per_group();
     for (row, out) in out.iter_mut().enumerate() {
         *out = [0.0; COLUMNS];
-        let groups = panel.quads.chunks_exact(quads).zip(panel.groups);
+        let groups = panel.words.chunks_exact(quads).zip(panel.groups);
         for (place, (words, group)) in groups.enumerate() {
             let mut sums = [0; COLUMNS];
             for (words, [a, c, b, d]) in words.iter().zip(rows.part(row, place)) {

@@ -13,9 +13,6 @@ const LARGEST_I8: f32 = 127.0;
 /// Rows and groups whose largest number is below count as zeros: their scale would lose its precision.
 const LEAST: f32 = 1e-30;
 
-/// Numbers that are taken at once; every group is a multiple.
-const STRIP: usize = 32;
-
 /// 1.5 * 2^23: adding it rounds to the nearest integer, ties to even.
 const NEAREST: f32 = 12_582_912.0;
 
@@ -173,17 +170,7 @@ multiversion! {
             *scale = own_scale;
             let groups = x.chunks_exact(group_size).zip(values.chunks_exact_mut(group_size));
             for ((x, values), group_sum) in groups.zip(sums) {
-                let mut total = [0i32; STRIP];
-                let strips = x.as_chunks::<STRIP>().0.iter().zip(values.as_chunks_mut().0);
-                for (x, values) in strips {
-                    let values: &mut [i16; STRIP] = values;
-                    for i in 0..STRIP {
-                        let nearest = nearest(x[i] * factor);
-                        values[i] = nearest as i16;
-                        total[i] = total[i].wrapping_add(nearest);
-                    }
-                }
-                *group_sum = total.into_iter().fold(0, i32::wrapping_add) as f32;
+                *group_sum = round(x, factor, values, |nearest| nearest as i16) as f32;
             }
         }
     }
@@ -200,19 +187,10 @@ multiversion! {
         let groups = x.chunks_exact(group_size).zip(bytes.chunks_exact_mut(group_size));
         for (((x, bytes), scale), group_sum) in groups.zip(scales).zip(sums) {
             let [factor, own_scale] = factors(largest(x), LARGEST_I8);
-            let mut total = [0i32; STRIP];
-            let strips = x.as_chunks::<STRIP>().0.iter().zip(bytes.as_chunks_mut().0);
-            for (x, bytes) in strips {
-                let bytes: &mut [i8; STRIP] = bytes;
-                for i in 0..STRIP {
-                    let nearest = nearest(x[i] * factor);
-                    bytes[i] = nearest as i8;
-                    total[i] = total[i].wrapping_add(nearest);
-                }
-                bytes.as_chunks_mut().0.iter_mut().for_each(swap_middle);
-            }
+            let sum = round(x, factor, bytes, |nearest| nearest as i8);
+            bytes.as_chunks_mut().0.iter_mut().for_each(swap_middle);
             *scale = own_scale;
-            *group_sum = own_scale * total.into_iter().fold(0, i32::wrapping_add) as f32;
+            *group_sum = own_scale * sum as f32;
         }
     }
 }
@@ -228,13 +206,20 @@ fn swap_middle(quad: &mut [i8; QUAD]) {
 /// The largest magnitude, as bits, which order NaN above infinity above all numbers.
 #[inline(always)]
 fn largest(x: &[f32]) -> u32 {
-    let mut largest = [0; STRIP];
-    for x in x.as_chunks::<STRIP>().0 {
-        for i in 0..STRIP {
-            largest[i] = largest[i].max(x[i].to_bits() & 0x7fff_ffff);
-        }
+    x.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
+}
+
+/// The nearest integers of `x` times `factor`, and their sum.
+// One plain loop: of loops in loops compilers make gathers.
+#[inline(always)]
+fn round<T>(x: &[f32], factor: f32, values: &mut [T], narrow: impl Fn(i32) -> T) -> i32 {
+    let mut sum = 0i32;
+    for (value, x) in values.iter_mut().zip(x) {
+        let nearest = nearest(x * factor);
+        *value = narrow(nearest);
+        sum = sum.wrapping_add(nearest);
     }
-    largest.into_iter().fold(0, u32::max)
+    sum
 }
 
 /// What numbers are multiplied with to become integers, and the integers to become numbers.

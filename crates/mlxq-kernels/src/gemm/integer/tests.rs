@@ -52,7 +52,7 @@ impl Quantized {
         for panel in 0..self.output.div_ceil(COLUMNS) {
             let mut sums = vec![[f32::NAN; COLUMNS]; rows];
             let size = self.panels.group_size();
-            let own = self.panels.panel(panel, &mut quads);
+            let own = kernel.prepare(self.panels.panel(panel), &mut quads);
             match activations {
                 Activations::Int8 => {
                     kernel.multiply_i8(own, buffers.quantize_i8(x, self.input, size), &mut sums);

@@ -1,5 +1,6 @@
 //! AVX-512 VNNI: a panel's columns are two registers, a tile of six rows keeps twelve sums of integers
-//! and twelve of floats in registers.
+//! and twelve of floats in registers. Narrow codes are widened in registers too, for each tile anew: that hides
+//! behind the products, and half as much is read.
 //!
 //! No closure holds an intrinsic: closures are compiled without the instructions, and then it depends on
 //! the order of inlining whether the sums stay in registers (a factor of four was seen).
@@ -24,6 +25,11 @@ macro_rules! vnni {
         unsafe { $($code)* }
     };
 }
+
+/// What of a word is a quad: all of it, or the lower or upper halves of its bytes.
+const WHOLE: u8 = 0;
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
 
 /// A panel's columns: integers.
 type Integers = [__m512i; 2];
@@ -52,13 +58,20 @@ impl Vnni {
         vnni!(entry(self, panel, rows, out))
     }
 
+    /// The quads of that `PART` of each word.
     #[inline(always)]
-    fn load(self, words: &Words) -> Integers {
-        let halves = words.as_chunks::<16>().0;
-        vnni! {[
-            _mm512_loadu_si512(halves[0].as_ptr().cast()),
-            _mm512_loadu_si512(halves[1].as_ptr().cast()),
-        ]}
+    fn load<const PART: u8>(self, words: &Words) -> Integers {
+        let mut quads = [vnni!(_mm512_setzero_si512()); 2];
+        for (quads, words) in quads.iter_mut().zip(words.as_chunks::<16>().0) {
+            *quads = vnni!(_mm512_loadu_si512(words.as_ptr().cast()));
+            if PART == UPPER {
+                *quads = vnni!(_mm512_srli_epi32::<4>(*quads));
+            }
+            if PART != WHOLE {
+                *quads = vnni!(_mm512_and_si512(*quads, _mm512_set1_epi8(15)));
+            }
+        }
+        quads
     }
 
     #[inline(always)]
@@ -138,11 +151,19 @@ impl Tile<i16> for Vnni {
         first: usize,
         out: &mut [Sums; R],
     ) {
-        let quads = panel.quads.len() / panel.groups.len();
+        let count = panel.words_per_group();
         let mut sums = [[vnni!(_mm512_setzero_ps()); 2]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let values = rows.parts::<R>(first, place);
-            let integers = self.dot_i16(&panel.quads[place * quads..][..quads], values);
+            let (words, values) =
+                (&panel.words[place * count..][..count], rows.parts(first, place));
+            let mut integers = [[vnni!(_mm512_setzero_si512()); 2]; R];
+            if panel.narrow {
+                let [lower, upper] = halves::<_, R>(values);
+                self.dot_i16::<R, LOWER>(words, lower, &mut integers);
+                self.dot_i16::<R, UPPER>(words, upper, &mut integers);
+            } else {
+                self.dot_i16::<R, WHOLE>(words, values, &mut integers);
+            }
             for r in 0..R {
                 let sum = rows.sum(first + r, place);
                 sums[r] = self.finish(group, integers[r], None, sum, sums[r]);
@@ -166,11 +187,19 @@ impl Tile<i8> for Vnni {
         first: usize,
         out: &mut [Sums; R],
     ) {
-        let quads = panel.quads.len() / panel.groups.len();
+        let count = panel.words_per_group();
         let mut sums = [[vnni!(_mm512_setzero_ps()); 2]; R];
         for (place, group) in panel.groups.iter().enumerate() {
-            let values = rows.parts::<R>(first, place);
-            let integers = self.dot_i8(&panel.quads[place * quads..][..quads], values);
+            let (words, values) =
+                (&panel.words[place * count..][..count], rows.parts(first, place));
+            let mut integers = [[vnni!(_mm512_setzero_si512()); 2]; R];
+            if panel.narrow {
+                let [lower, upper] = halves::<_, R>(values);
+                self.dot_i8::<R, LOWER>(words, lower, &mut integers);
+                self.dot_i8::<R, UPPER>(words, upper, &mut integers);
+            } else {
+                self.dot_i8::<R, WHOLE>(words, values, &mut integers);
+            }
             for r in 0..R {
                 let (scale, sum) = (rows.scale(first + r, place), rows.sum(first + r, place));
                 sums[r] = self.finish(group, integers[r], Some(scale), sum, sums[r]);
@@ -182,37 +211,47 @@ impl Tile<i8> for Vnni {
     }
 }
 
+/// Each row's part in two.
+#[inline(always)]
+fn halves<T, const R: usize>(values: [&[T]; R]) -> [[&[T]; R]; 2] {
+    let mut halves = [values; 2];
+    for row in 0..R {
+        let (lower, upper) = values[row].split_at(values[row].len() / 2);
+        [halves[0][row], halves[1][row]] = [lower, upper];
+    }
+    halves
+}
+
 impl Vnni {
-    /// The sums of a group.
+    /// Adds the products of a group's quads, one in that `PART` of each word.
     #[inline(always)]
-    fn dot_i16<const R: usize>(
+    fn dot_i16<const R: usize, const PART: u8>(
         self,
         words: &[Words],
         values: [&[[i16; QUAD]]; R],
-    ) -> [Integers; R] {
+        sums: &mut [Integers; R],
+    ) {
         // Said once here, so that it need not be asked for every quad.
         assert!(values.iter().all(|row| row.len() == words.len()), "quads");
-        let zero = vnni!(_mm512_setzero_si512());
         let bytes = vnni!(_mm512_set1_epi16(0xff));
-        let mut sums = [[zero; 2]; R];
         // With few rows the sums wait for each other; twice as many wait half as long.
-        let mut others = [[zero; 2]; R];
+        let mut others = [[vnni!(_mm512_setzero_si512()); 2]; R];
         for (i, words) in words.iter().enumerate() {
-            let words = self.load(words);
+            let quads = self.load::<PART>(words);
             for r in 0..R {
                 let [a, b, _, _] = values[r][i];
                 let both = vnni!(_mm512_set1_epi32(pair(a, b)));
                 for half in 0..2 {
-                    let even = vnni!(_mm512_and_si512(words[half], bytes));
+                    let even = vnni!(_mm512_and_si512(quads[half], bytes));
                     sums[r][half] = vnni!(add_products(sums[r][half], even, both));
                 }
             }
             for r in 0..R {
                 let [_, _, c, d] = values[r][i];
                 let both = vnni!(_mm512_set1_epi32(pair(c, d)));
-                let sums = if R <= 2 { &mut others } else { &mut sums };
+                let sums = if R <= 2 { &mut others } else { &mut *sums };
                 for half in 0..2 {
-                    let odd = vnni!(_mm512_srli_epi16::<8>(words[half]));
+                    let odd = vnni!(_mm512_srli_epi16::<8>(quads[half]));
                     sums[r][half] = vnni!(add_products(sums[r][half], odd, both));
                 }
             }
@@ -224,25 +263,27 @@ impl Vnni {
                 }
             }
         }
-        sums
     }
 
-    /// The sums of a group.
+    /// The same of 8-bit activations.
     #[inline(always)]
-    fn dot_i8<const R: usize>(self, words: &[Words], values: [&[[i8; QUAD]]; R]) -> [Integers; R] {
+    fn dot_i8<const R: usize, const PART: u8>(
+        self,
+        words: &[Words],
+        values: [&[[i8; QUAD]]; R],
+        sums: &mut [Integers; R],
+    ) {
         assert!(values.iter().all(|row| row.len() == words.len()), "quads");
-        let mut sums = [[vnni!(_mm512_setzero_si512()); 2]; R];
         for (i, words) in words.iter().enumerate() {
-            let words = self.load(words);
+            let quads = self.load::<PART>(words);
             for r in 0..R {
                 let [a, c, b, d] = values[r][i];
                 let four =
                     vnni!(_mm512_set1_epi32(i32::from_le_bytes([a, c, b, d].map(|x| x as u8))));
                 for half in 0..2 {
-                    sums[r][half] = vnni!(_mm512_dpbusd_epi32(sums[r][half], words[half], four));
+                    sums[r][half] = vnni!(_mm512_dpbusd_epi32(sums[r][half], quads[half], four));
                 }
             }
         }
-        sums
     }
 }
