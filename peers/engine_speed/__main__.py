@@ -37,7 +37,7 @@ class Series:
         config = json.loads((Path(line["model"]) / "config.json").read_text(encoding="utf-8"))
         texts = self.texts(line["texts"])
         rows, self.workloads = work.workloads(texts, line["workloads"], line["long_rows"])
-        self.rows = work.with_specials(rows, config)
+        self.rows = work.for_model(rows, config)
         self.complete(len(texts))
         work.write(self.file, self.rows, self.workloads)
         self.skipped = []

@@ -41,11 +41,17 @@ def of_length(rows, length, count):
     return [[CLS, *ids, SEP][:length] for ids in made]
 
 
-def with_specials(rows, config):
-    """The rows with the first and last token that a model of this configuration expects."""
+def for_model(rows, config):
+    """The rows with the first and last token that a model of this configuration expects, and words that it has."""
     first = first_of(config, ["cls_token_id", "bos_token_id"], CLS)
     last = first_of(config, ["sep_token_id", "eos_token_id"], SEP)
-    return [[{CLS: first, SEP: last}.get(id, id) for id in row] for row in rows]
+    size, specials = config["vocab_size"], {CLS: first, SEP: last}
+
+    def own(id):
+        # A smaller vocabulary has special tokens at its ends, and words in between.
+        return id if id < size else size // 2 + id % (size // 4)
+
+    return [[specials.get(id, own(id)) for id in row] for row in rows]
 
 
 def first_of(config, keys, default):

@@ -34,8 +34,9 @@ def test_generated_rows_are_as_long_as_those_of_sentences():
 
 def test_rows_have_the_special_tokens_of_their_model():
     rows = [[work.CLS, 2000, work.SEP]]
-    assert work.with_specials(rows, {"cls_token_id": None, "bos_token_id": 0, "eos_token_id": 2}) == [[0, 2000, 2]]
-    assert work.with_specials(rows, {"pad_token_id": 0}) == rows
+    assert work.for_model(rows, {"cls_token_id": None, "bos_token_id": 0, "eos_token_id": 2, "vocab_size": 30522}) == [[0, 2000, 2]]
+    assert work.for_model(rows, {"pad_token_id": 0, "vocab_size": 30522}) == rows
+    assert work.for_model(rows, {"vocab_size": 1000}) == [[101, 500, 102]]
 
 
 def test_rows_of_texts_are_the_tokenizers(minilm, texts):

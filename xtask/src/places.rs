@@ -31,6 +31,17 @@ pub(crate) fn shared() -> Option<PathBuf> {
     folder.join("data/stsb/sts-dev.csv").is_file().then_some(folder)
 }
 
+/// Names of the developers' trained models, those that come with recorded figures; none where they are not.
+pub(crate) fn shared_models() -> Vec<String> {
+    let folder = shared().and_then(|shared| std::fs::read_dir(shared.join("models")).ok());
+    let trained = folder.into_iter().flatten().flatten();
+    let trained = trained.filter(|entry| entry.path().join("TRAINING.json").is_file());
+    let mut names: Vec<String> =
+        trained.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 /// Where Cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);

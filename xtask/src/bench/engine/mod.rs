@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     say(&machine.table());
     let mut told = Told { machine, series: Vec::new(), targets: Vec::new() };
     for name in names {
-        bench.measure(name, &mut told)?;
+        bench.measure(&name, &mut told)?;
     }
     std::fs::remove_dir_all(&bench.work)?;
     if bench.options.json {

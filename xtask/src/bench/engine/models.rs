@@ -10,8 +10,9 @@ use crate::process::{command, run as run_command, say};
 use crate::{fixtures, model, peers, places};
 
 /// A model that engines are compared on.
+#[derive(Debug, Clone)]
 struct Model {
-    name: &'static str,
+    name: String,
     /// Sentences of STS-B.
     texts: usize,
     /// Rows of 256 tokens.
@@ -23,38 +24,50 @@ struct Model {
 
 const ALL: &[&str] = &["single", "stream", "sorted", "long"];
 const SOME: &[&str] = &["single", "sorted", "long"];
+/// Of models that take no 256 tokens.
+const SHORT: &[&str] = &["single", "sorted"];
 
-const fn family(name: &'static str) -> Model {
-    Model { name, texts: 64, long_rows: 8, workloads: SOME, onnx: false }
-}
-
-const MODELS: [Model; 9] = [
-    Model { name: "all-MiniLM-L6-v2", texts: 512, long_rows: 64, workloads: ALL, onnx: true },
-    Model { name: "bert-base", texts: 256, long_rows: 16, workloads: ALL, onnx: true },
-    family("distilbert-base"),
-    family("roberta-base"),
-    family("mpnet-base"),
-    family("mobilebert"),
-    family("deberta-v3-base"),
-    family("modernbert-base"),
-    family("bart-base"),
+/// Random models in the full size of a family's base model.
+const FAMILIES: [&str; 7] = [
+    "distilbert-base",
+    "roberta-base",
+    "mpnet-base",
+    "mobilebert",
+    "deberta-v3-base",
+    "modernbert-base",
+    "bart-base",
 ];
 
 /// The model whose 4-bit weights are compared with 8-bit ones, on single rows of so many tokens.
 const FEWER_BITS: &str = "bert-base";
 const TOKENS: [&str; 3] = ["tokens-1", "tokens-8", "tokens-32"];
 
+/// All models: two that ONNX Runtime's optimizer knows, the families, and the developers' small ones.
+fn all() -> Vec<Model> {
+    let model = |name: &str, texts, long_rows, workloads, onnx| Model {
+        name: name.to_owned(),
+        texts,
+        long_rows,
+        workloads,
+        onnx,
+    };
+    let mut all =
+        vec![model("all-MiniLM-L6-v2", 512, 64, ALL, true), model("bert-base", 256, 16, ALL, true)];
+    all.extend(FAMILIES.map(|name| model(name, 64, 8, SOME, false)));
+    all.extend(places::shared_models().iter().map(|name| model(name, 64, 0, SHORT, false)));
+    all
+}
+
 /// Names of the models that `options` ask for.
 ///
 /// # Errors
 /// When one is unknown.
-pub(super) fn chosen(options: &Options) -> Result<Vec<&'static str>> {
-    let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
-    if let Some(unknown) = options.models.iter().find(|name| !names.contains(&name.as_str())) {
+pub(super) fn chosen(options: &Options) -> Result<Vec<String>> {
+    let names: Vec<String> = all().into_iter().map(|model| model.name).collect();
+    if let Some(unknown) = options.models.iter().find(|name| !names.contains(name)) {
         bail!("`bench engine` has no model `{unknown}`; it has {}", names.join(", "));
     }
-    let wanted =
-        |name: &&str| options.models.is_empty() || options.models.iter().any(|x| x == name);
+    let wanted = |name: &String| options.models.is_empty() || options.models.contains(name);
     Ok(names.into_iter().filter(wanted).collect())
 }
 
@@ -68,7 +81,8 @@ pub(super) fn series(
     mlxq: &Path,
     work: &Path,
 ) -> Result<Vec<Value>> {
-    let model = MODELS.iter().find(|model| model.name == name).context("the name was checked")?;
+    let model = all().into_iter().find(|model| model.name == name);
+    let model = model.context("the name was checked")?;
     let folder = folder(name)?;
     let eight = convert(mlxq, &folder, &converted(work, name, 8), 8)?;
     let mut engines: Vec<Value> = ["sdpa", "eager"]
@@ -121,6 +135,10 @@ pub(super) fn folder(name: &str) -> Result<PathBuf> {
         "bert-base" => return fixtures::bert_base(),
         _ => {}
     }
+    if !FAMILIES.contains(&name) {
+        let shared = places::shared().context("the developers' models are not here")?;
+        return Ok(shared.join("models").join(name));
+    }
     let folder = places::cache()?.join("models").join(name);
     // The script renames a complete folder to it.
     if !folder.join("config.json").is_file() {
@@ -142,6 +160,10 @@ fn converted(work: &Path, name: &str, bits: u8) -> PathBuf {
 /// When the program fails.
 pub(super) fn convert(mlxq: &Path, folder: &Path, target: &Path, bits: u8) -> Result<PathBuf> {
     let mut convert = command(mlxq, ["--quiet", "convert", "--q-bits", &bits.to_string()]);
+    if folder.join("TRAINING.json").is_file() {
+        // The developers' small models are too narrow for groups of 64.
+        convert.args(["--q-group-size", "32"]);
+    }
     run_command(convert.arg("--hf-path").arg(folder).arg("--mlx-path").arg(target))?;
     Ok(target.to_owned())
 }
