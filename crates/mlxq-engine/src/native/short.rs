@@ -6,13 +6,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Texts that are timed each way: first shared out, then alone.
-const TIMED: usize = 8;
-/// How long texts are shared out before: a system may have woken threads on one core though another is
-/// idle (virtual machines do), and takes up to a tenth of a second to part them if they go on.
-const PASSED: Duration = Duration::from_millis(200);
-/// Texts from one trial to the next: what a trial costs is little of it.
-const ROUND: usize = 10_000;
+/// How long a trial shares texts out: a system may have woken threads on one core though another is idle
+/// (virtual machines do), and takes up to a tenth of a second to part them if they go on.
+const SHARED: Duration = Duration::from_millis(200);
+/// Texts that a trial computes alone after that.
+const ALONE: usize = 8;
+/// Texts from one trial to the next, where sharing out pays and where it does not: what a trial costs is
+/// little of the first, and others may have had the cores in the second.
+const ROUNDS: [usize; 2] = [10_000, 1_000];
 /// Times as fast from which on threads are not better left to others.
 const WORTH_IT: f64 = 1.15;
 
@@ -20,21 +21,23 @@ const WORTH_IT: f64 = 1.15;
 #[derive(Debug, Default)]
 pub(super) struct Sharing(Mutex<Trial>);
 
+/// The least time for a token counts: of texts that are shared out before threads have parted, most take as long
+/// as alone, and only the others tell what it gains.
 #[derive(Debug)]
 struct Trial {
-    /// Time of the texts that are not counted.
+    /// Time of the texts that were shared out.
     passed: Duration,
     /// Texts since then.
     texts: usize,
-    /// Seconds per token of the first ones: shared out, then alone.
-    seconds: [f64; 2 * TIMED],
+    /// The least seconds per token, shared out and alone.
+    least: [f64; 2],
     /// What the last trial says.
     pays: bool,
 }
 
 impl Default for Trial {
     fn default() -> Self {
-        Self { passed: Duration::ZERO, texts: 0, seconds: [0.0; 2 * TIMED], pays: true }
+        Self { passed: Duration::ZERO, texts: 0, least: [f64::INFINITY; 2], pays: true }
     }
 }
 
@@ -53,59 +56,66 @@ impl Sharing {
 impl Trial {
     /// Whether the next text is shared out.
     fn choose(&self) -> bool {
-        self.texts < TIMED || (self.pays && self.texts >= 2 * TIMED)
+        self.passed < SHARED || (self.pays && self.texts >= ALONE)
     }
 
     /// Takes a time down, and decides when it is the last of a trial.
     fn note(&mut self, time: Duration, tokens: usize) {
-        if self.passed < PASSED {
+        let seconds = time.as_secs_f64() / tokens as f64;
+        if self.passed < SHARED {
             self.passed += time;
+            self.least[0] = self.least[0].min(seconds);
             return;
         }
-        if let Some(seconds) = self.seconds.get_mut(self.texts) {
-            *seconds = time.as_secs_f64() / tokens as f64;
-        }
         self.texts += 1;
-        if self.texts == 2 * TIMED {
-            let (shared, alone) = self.seconds.split_at_mut(TIMED);
-            self.pays = median(alone) >= WORTH_IT * median(shared);
+        if self.texts <= ALONE {
+            self.least[1] = self.least[1].min(seconds);
         }
-        if self.texts == ROUND {
+        if self.texts == ALONE {
+            self.pays = self.least[1] >= WORTH_IT * self.least[0];
+        }
+        if self.texts == ROUNDS[usize::from(!self.pays)] {
             *self = Self { pays: self.pays, ..Self::default() };
         }
     }
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Ten tokens a millisecond alone, and `gain` times as many shared out.
-    fn after_a_trial(trial: &mut Trial, gain: f64) -> bool {
-        let mut alone = 0;
-        while trial.texts < 2 * TIMED {
-            let tokens = 5 + trial.texts % 7;
-            let gain = if trial.choose() { gain } else { 1.0 };
-            alone += usize::from(!trial.choose());
+    /// Ten tokens a millisecond alone, and `gain` times as many shared out, but for the first `slow` texts of
+    /// a trial.
+    fn after_a_trial(trial: &mut Trial, gain: f64, slow: usize) -> bool {
+        let (mut shared, mut alone) = (0, 0);
+        while trial.texts < ALONE {
+            let gain = match trial.choose() {
+                true if shared >= slow => gain,
+                _ => 1.0,
+            };
+            *(if trial.choose() { &mut shared } else { &mut alone }) += 1;
+            let tokens = 5 + shared % 7;
             trial.note(Duration::from_secs_f64(1e-4 * tokens as f64 / gain), tokens);
         }
-        assert_eq!(alone, TIMED);
+        assert_eq!(alone, ALONE);
         trial.choose()
     }
 
     #[test]
     fn the_better_way_is_taken_until_the_next_trial() {
         let mut trial = Trial::default();
-        assert!(after_a_trial(&mut trial, 1.8));
+        assert!(after_a_trial(&mut trial, 1.8, 100));
         while trial.texts != 0 {
             assert!(trial.choose());
             trial.note(Duration::from_secs(1), 1);
         }
-        assert!(!after_a_trial(&mut trial, 1.1));
+        assert!(!after_a_trial(&mut trial, 1.1, 0));
+        let mut texts = ALONE;
+        while trial.texts != 0 {
+            assert!(!trial.choose());
+            trial.note(Duration::from_secs(1), 1);
+            texts += 1;
+        }
+        assert_eq!(texts, ROUNDS[1]);
     }
 }
