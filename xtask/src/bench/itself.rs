@@ -14,13 +14,14 @@ use crate::{model, places, quickstart};
 
 /// Rows of each sample.
 const ROWS: &str = "500";
-/// Block pairs and seconds of a block where the speed is looked at, and where it is not.
-const TIMED: [&str; 2] = ["10", "1"];
+/// Block pairs where the speed is looked at.
+const PAIRS: &str = "10";
+/// Block pairs and seconds of a block where it is not.
 const UNTIMED: [&str; 2] = ["5", "0.01"];
 /// Below it a difference counts as significant.
 const LEVEL: f64 = 0.05;
 
-/// A model, its task, its data set in YAML, and how long it is measured.
+/// A model, its task, its data set in YAML, and whether its speed is looked at.
 struct Subject {
     model: &'static str,
     folder: PathBuf,
@@ -29,7 +30,7 @@ struct Subject {
     group: usize,
     data: PathBuf,
     form: &'static str,
-    blocks: [&'static str; 2],
+    timed: bool,
 }
 
 /// One run of one subject with one seed.
@@ -61,7 +62,7 @@ struct Line {
 /// # Errors
 /// When an option is wrong, a model cannot be had, or a run leaves no record.
 pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
-    let (seeds, as_json) = options(arguments)?;
+    let options = Options::parse(arguments)?;
     let Some(shared) = places::shared() else {
         say("the developers' data sets are not here (MLXQ_SHARED): nothing is measured");
         return Ok(ExitCode::SUCCESS);
@@ -76,9 +77,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     say(&machine());
     say(HEAD);
     let mut lines = Vec::new();
-    for seed in 1..=seeds {
+    for seed in 1..=options.seeds {
         for subject in &subjects {
-            let line = subject.run(&mlxq, &work, seed)?;
+            let line = subject.run(&mlxq, &work, seed, &options.block_seconds)?;
             say(&line.text());
             lines.push(line);
         }
@@ -86,28 +87,40 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     std::fs::remove_dir_all(&work)?;
     let counts = Counts::of(&lines);
     say(&counts.text());
-    if as_json {
+    if options.json {
         let told = json!({"machine": machine(), "runs": lines, "counts": counts});
         writeln!(std::io::stdout(), "{told:#}")?;
     }
     Ok(if counts.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn options(arguments: &[&str]) -> Result<(u64, bool)> {
-    let (mut seeds, mut json) = (20, false);
-    let mut rest = arguments.iter();
-    while let Some(option) = rest.next() {
-        match *option {
-            "--seeds" => {
-                let number = rest.next().and_then(|text| text.parse().ok());
-                let number = number.filter(|number| *number > 0);
-                seeds = number.context("--seeds needs a number from 1 on")?;
+/// How often, how long, and how it is told.
+#[derive(Debug, PartialEq)]
+struct Options {
+    seeds: u64,
+    /// Seconds that a timed block lasts at least, as a number in words.
+    block_seconds: String,
+    json: bool,
+}
+
+impl Options {
+    fn parse(arguments: &[&str]) -> Result<Self> {
+        let mut options = Self { seeds: 20, block_seconds: "1".to_owned(), json: false };
+        let mut rest = arguments.iter();
+        while let Some(option) = rest.next() {
+            let mut value = || rest.next().with_context(|| format!("{option} needs a value"));
+            match *option {
+                "--seeds" => {
+                    let number = value()?.parse().ok().filter(|number| *number > 0);
+                    options.seeds = number.context("--seeds needs a number from 1 on")?;
+                }
+                "--block-seconds" => options.block_seconds = (*value()?).to_owned(),
+                "--json" => options.json = true,
+                other => bail!("`bench itself` has no option `{other}`"),
             }
-            "--json" => json = true,
-            other => bail!("`bench itself` has no option `{other}`"),
         }
+        Ok(options)
     }
-    Ok((seeds, json))
 }
 
 fn subjects(shared: &Path) -> Result<Vec<Subject>> {
@@ -120,7 +133,7 @@ fn subjects(shared: &Path) -> Result<Vec<Subject>> {
         group: 64,
         data: shared.join("data/stsb/sts-dev.csv"),
         form: "format: tsv, columns: {text: 5, text_pair: 6, score: 4}",
-        blocks: TIMED,
+        timed: true,
     }];
     let folder = shared.join("models/distilbert-sst2");
     if folder.is_dir() {
@@ -131,7 +144,7 @@ fn subjects(shared: &Path) -> Result<Vec<Subject>> {
             group: 32,
             data: shared.join("data/sst2/dev.tsv"),
             form: "columns: {text: sentence, label: label}, labels: [negative, positive]",
-            blocks: UNTIMED,
+            timed: false,
         });
     }
     Ok(subjects)
@@ -139,7 +152,7 @@ fn subjects(shared: &Path) -> Result<Vec<Subject>> {
 
 impl Subject {
     /// One run in a folder of its own under `work`; the converted model is made by the first.
-    fn run(&self, mlxq: &Path, work: &Path, seed: u64) -> Result<Line> {
+    fn run(&self, mlxq: &Path, work: &Path, seed: u64, block_seconds: &str) -> Result<Line> {
         let name = self.model;
         let config = work.join(format!("{name}.yaml"));
         let Self { folder, task, group, data, form, .. } = self;
@@ -152,7 +165,7 @@ impl Subject {
             ),
         )?;
         let records = work.join(format!("{name}-{seed}"));
-        let [pairs, seconds] = self.blocks;
+        let [pairs, seconds] = if self.timed { [PAIRS, block_seconds] } else { UNTIMED };
         let code = status(
             command(mlxq, ["run", "--quiet", "--against-itself", "--max-samples", ROWS])
                 .args(["--seed", &seed.to_string()])
@@ -169,8 +182,7 @@ impl Subject {
         let record = records.join(record);
         let text =
             std::fs::read_to_string(&record).with_context(|| record.display().to_string())?;
-        let timed = self.blocks == TIMED;
-        Line::of(seed, name, timed, &serde_json::from_str(&text)?)
+        Line::of(seed, name, self.timed, &serde_json::from_str(&text)?)
             .with_context(|| format!("{} lacks something", record.display()))
     }
 }
@@ -201,7 +213,12 @@ impl Line {
             verdict: record["verdict"].as_str()?.to_owned(),
             failed: gates.values().any(|gate| gate["verdict"] == "fail"),
             speed: if timed { Some(speed()?) } else { None },
-            invalid: checks.as_array()?.iter().map(|why| why.to_string()).collect(),
+            invalid: checks
+                .as_array()?
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
         })
     }
 
@@ -333,9 +350,10 @@ mod tests {
 
     #[test]
     fn options_are_read_and_wrong_ones_refused() {
-        assert_eq!(options(&["--json", "--seeds", "3"]).expect("right"), (3, true));
+        let options = Options::parse(&["--json", "--seeds", "3"]).expect("right");
+        assert_eq!((options.seeds, options.block_seconds.as_str(), options.json), (3, "1", true));
         for wrong in [["--seeds", "0"], ["--seeds", "x"], ["--json", "--fast"]] {
-            assert!(options(&wrong).is_err(), "{wrong:?}");
+            assert!(Options::parse(&wrong).is_err(), "{wrong:?}");
         }
     }
 }
