@@ -28,6 +28,7 @@ struct Subject {
     task: &'static str,
     /// Weights per scale.
     group: usize,
+    key: &'static str,
     data: PathBuf,
     form: &'static str,
     timed: bool,
@@ -131,6 +132,7 @@ fn subjects(shared: &Path) -> Result<Vec<Subject>> {
         folder,
         task: "semantic-similarity",
         group: 64,
+        key: "stsb",
         data: shared.join("data/stsb/sts-dev.csv"),
         form: "format: tsv, columns: {text: 5, text_pair: 6, score: 4}",
         timed: true,
@@ -142,6 +144,7 @@ fn subjects(shared: &Path) -> Result<Vec<Subject>> {
             folder,
             task: "sentiment-analysis",
             group: 32,
+            key: "sst2",
             data: shared.join("data/sst2/dev.tsv"),
             form: "columns: {text: sentence, label: label}, labels: [negative, positive]",
             timed: false,
@@ -155,13 +158,13 @@ impl Subject {
     fn run(&self, mlxq: &Path, work: &Path, seed: u64, block_seconds: &str) -> Result<Line> {
         let name = self.model;
         let config = work.join(format!("{name}.yaml"));
-        let Self { folder, task, group, data, form, .. } = self;
+        let Self { folder, task, group, key, data, form, .. } = self;
         std::fs::write(
             &config,
             format!(
                 "models:\n  - name: {name}\n    path: {folder:?}\n    task: {task}\n    quantization: \
-                 {{group_size: {group}}}\n    gates: {{max_accuracy_drop: 0.01}}\n    benchmarks: [data]\n\
-                 datasets:\n  data: {{provider: local, path: {data:?}, {form}}}\n"
+                 {{group_size: {group}}}\n    gates: {{max_accuracy_drop: 0.01}}\n    benchmarks: [{key}]\n\
+                 datasets:\n  {key}: {{provider: local, path: {data:?}, {form}}}\n"
             ),
         )?;
         let records = work.join(format!("{name}-{seed}"));
@@ -178,7 +181,7 @@ impl Subject {
                 .env("MLX_TEMP_DIR", &records),
         )?;
         ensure!(matches!(code.code(), Some(0 | 1 | 4)), "the run of {name} ended with {code}");
-        let record = format!("mlx_conversion/comparisons/{name}_q8_data_itself_comparison.json");
+        let record = format!("mlx_conversion/comparisons/{name}_q8_{key}_itself_comparison.json");
         let record = records.join(record);
         let text =
             std::fs::read_to_string(&record).with_context(|| record.display().to_string())?;
