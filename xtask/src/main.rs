@@ -27,6 +27,8 @@ cargo xtask bench start [--rounds N]     from a process's start to its first ans
 cargo xtask bench engine [options]       whole models against PyTorch and ONNX Runtime, and the machine's
                                          limits: --models A,B --rounds N --threads N --quick --json
                                          --instructions (counts them under callgrind instead)
+cargo xtask bench itself [options]       models against themselves, where nothing may differ:
+                                         --seeds N --block-seconds S --json
 cargo xtask results                      the developers' trained models on their dev sets: docs/results.md
 cargo xtask schemas                      the JSON Schemas of records, from their types: schemas/
 cargo xtask fixtures                     make the files under fixtures/ again
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["bench", "start"] => bench::start(None),
         ["bench", "start", "--rounds", rounds] => bench::start(Some(rounds)),
         ["bench", "engine", options @ ..] => bench::engine(options),
+        ["bench", "itself", options @ ..] => bench::itself(options),
         ["results"] => results::run(),
         ["schemas"] => test::schemas(),
         ["fixtures"] => fixtures::run(),

@@ -273,6 +273,9 @@ pub(crate) struct TestArguments {
     /// At most that many rows of each data set, drawn with its seed
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_samples: Option<usize>,
+    /// Seed of these draws, in place of each data set's own; also where `sample: head` takes the first rows
+    #[arg(long, value_name = "N", conflicts_with = "fidelity")]
+    pub(crate) seed: Option<u64>,
     /// How queries come to the engines: one after the other; all at once, in batches; or at random times,
     /// whether or not the engine has answered
     #[arg(long, value_name = "NAME", default_value = "single-stream",
@@ -294,6 +297,10 @@ pub(crate) struct TestArguments {
     /// and never pass the speed gate
     #[arg(long)]
     pub(crate) reuse_baseline: bool,
+    /// Instead of the original: hold each converted model against itself, in two processes. Nothing may
+    /// differ, and the ratio of speeds should be 1: shows what this machine can measure
+    #[arg(long, conflicts_with_all = ["fidelity", "reuse_baseline"])]
+    pub(crate) against_itself: bool,
     /// Measure again what an earlier run has measured already, with nothing changed since
     #[arg(long)]
     pub(crate) fresh: bool,

@@ -13,7 +13,7 @@ pub use accuracy::{DropEvidence, accuracy, worse_than_majority};
 pub use faithful::{agreement, kl};
 pub use limit::{memory, p99};
 pub use size::{SIZE_TOLERANCE, SizeRule, size};
-pub use speed::{SpeedEvidence, speed};
+pub use speed::{SpeedEvidence, speed, speed_of_itself};
 
 /// What a gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -56,9 +56,65 @@ pub fn speed(evidence: &SpeedEvidence, target: f64) -> Gate {
     }
 }
 
+/// A model beside itself: the two-sided 95 % interval of its speed ratio should hold 1. There is no speed to
+/// judge, so the gate is not set; where 1 is outside, which chance alone does once in 20 times, it is
+/// inconclusive, and it never fails.
+pub fn speed_of_itself(evidence: &SpeedEvidence) -> Gate {
+    const NAME: &str = "speed";
+    let none = |why: &str| Gate::without_data(NAME, None, Verdict::NotMeasured, why);
+    let (ratio, seconds) = match evidence {
+        SpeedEvidence::Measured { ratio, seconds } => (ratio, seconds),
+        SpeedEvidence::Cached => return none("the times are from an earlier run"),
+        SpeedEvidence::None(why) => return none(why),
+    };
+    let (low, high) = ratio.two_sided();
+    let holds = low <= 1.0 && 1.0 <= high;
+    let (verdict, remark) = match holds {
+        true => (Verdict::NotSet, "it holds 1"),
+        false => (
+            Verdict::Inconclusive,
+            "1 is outside, as happens by chance once in 20 times; if it happens again, this machine's \
+             ratios are off by that much",
+        ),
+    };
+    Gate {
+        name: NAME,
+        verdict,
+        value: Some(ratio.value()),
+        threshold: None,
+        point_passed: holds,
+        description: format!(
+            "{:.3} x itself ({} pairs of blocks, {seconds:.0} s a side), 95 % interval {low:.3} to \
+             {high:.3}: {remark}",
+            ratio.value(),
+            ratio.pairs()
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The interval of the ratios of statistics worked by hand: logarithms 0.01 and -0.01 in turn have the
+    /// mean 0, so 1 is inside; moved by 0.1 it is outside. Neither is a fail.
+    #[test]
+    fn a_model_beside_itself_never_fails() {
+        let verdict = |shift: f64| {
+            let ratios: Vec<f64> =
+                (0..10).map(|n| (shift + if n % 2 == 0 { 0.01 } else { -0.01 }).exp()).collect();
+            let ratio = LogRatio::new(&ratios).expect("ratios");
+            speed_of_itself(&SpeedEvidence::Measured { ratio, seconds: 10.0 })
+        };
+        assert_eq!((verdict(0.0).verdict, verdict(0.0).point_passed), (Verdict::NotSet, true));
+        assert_eq!(
+            (verdict(0.1).verdict, verdict(0.1).point_passed),
+            (Verdict::Inconclusive, false)
+        );
+        assert_eq!(verdict(-0.1).verdict, Verdict::Inconclusive);
+        let noisy = SpeedEvidence::None("the machine was noisy".to_owned());
+        assert_eq!(speed_of_itself(&noisy).verdict, Verdict::NotMeasured);
+    }
 
     #[test]
     fn times_that_are_missing_or_old_never_pass() {

@@ -115,8 +115,14 @@ impl<'a> Inputs<'a> {
         self.task.rules().answers(&self.material, output, info)
     }
 
-    /// The sides of `runs`, PyTorch's first if it ran, held against each other.
-    fn judge(&self, runs: &[Run], answers: &[Answers]) -> Result<Judged, PipelineError> {
+    /// The sides of `runs`, PyTorch's first if it ran, held against each other; `against_itself`: both are
+    /// the converted model's.
+    fn judge(
+        &self,
+        runs: &[Run],
+        answers: &[Answers],
+        against_itself: bool,
+    ) -> Result<Judged, PipelineError> {
         let sides = runs.iter().zip(answers);
         let sides: Vec<judge::Side> = sides
             .map(|(run, answers)| judge::Side { info: &run.info, output: &run.output, answers })
@@ -127,6 +133,7 @@ impl<'a> Inputs<'a> {
             labels: &self.material.data.labels,
             queries: &self.material.queries(),
             pairs: self.rows.rows_per_query == 2,
+            against_itself,
         };
         judge::judge(&case, &sides)
     }
@@ -146,19 +153,21 @@ impl<'a> Inputs<'a> {
         Some(check.record.into())
     }
 
-    /// What the runs and their answers come to, in the folders that they read.
+    /// What the runs and their answers come to, in the folders that they read: the last `of_target` the
+    /// converted one.
     fn sides(
         &self,
         runs: Vec<Run>,
         answers: &[Answers],
         scores: Vec<Vec<(Metric, f64)>>,
+        of_target: usize,
     ) -> Result<Vec<Side>, PipelineError> {
         let [source, target] = [&self.source, &self.target].map(|dir| FolderSize::of(dir));
         let (source, target) = (source?, target?);
-        let last = runs.len() - 1;
+        let of_source = runs.len().saturating_sub(of_target);
         let all = runs.into_iter().zip(answers).zip(scores).enumerate();
         let side = |(place, ((run, answers), scores)): (usize, ((Run, &Answers), _))| {
-            run.side(scores, answers.first(), if place == last { target } else { source })
+            run.side(scores, answers.first(), if place < of_source { source } else { target })
         };
         Ok(all.map(side).collect())
     }
@@ -167,7 +176,8 @@ impl<'a> Inputs<'a> {
 /// The runs of all engines.
 struct Runs {
     torch: Option<Run>,
-    original: Run,
+    /// The original in the native engine, or with `--against-itself` the converted model once more.
+    reference: Run,
     converted: Run,
     measured: Measured,
 }
@@ -192,19 +202,23 @@ impl Runs {
         if let (Ok(torch), None) = (torch, &kept) {
             workers.push(start(torch.command(TIMEOUT), &inputs.source)?);
         }
-        // The reference is what the checkpoint says, to the last bit that float32 has.
-        workers.push(start(native(settings, Activations::Float32), &inputs.source)?);
-        workers.push(start(native(settings, settings.activations), &inputs.target)?);
+        let converted = || start(native(settings, settings.activations), &inputs.target);
+        workers.push(match settings.against_itself {
+            true => converted()?,
+            // The reference is what the checkpoint says, to the last bit that float32 has.
+            false => start(native(settings, Activations::Float32), &inputs.source)?,
+        });
+        workers.push(converted()?);
 
         let (mut runs, measured) = run_all(&mut workers, &inputs.rows, settings, reporter)?;
         let lost = || PipelineError::Measure("an engine's run is missing".to_owned());
         let converted = runs.pop().ok_or_else(lost)?;
-        let original = runs.pop().ok_or_else(lost)?;
+        let reference = runs.pop().ok_or_else(lost)?;
         let fresh = runs.pop();
         if let (Some(run), Some(key)) = (&fresh, &key) {
             baseline::keep(&settings.places, key, run)?;
         }
-        Ok(Self { torch: fresh.or(kept), original, converted, measured })
+        Ok(Self { torch: fresh.or(kept), reference, converted, measured })
     }
 }
 
@@ -276,48 +290,55 @@ fn compare(
 ) -> Result<Comparison, PipelineError> {
     let mut details = details(inputs, &runs.measured, settings)?;
     if let Some(run) = &runs.torch {
-        let check = judge::agreement(&run.output, &runs.original.output);
+        let check = judge::agreement(&run.output, &runs.reference.output);
         warn_of_disagreement(&check, reporter);
         details.insert("implementation_check".to_owned(), check);
     }
-    let speed = gates::speed_evidence(torch, runs.torch.as_ref(), &runs.converted);
-    let speedup = match &speed {
-        SpeedEvidence::Measured { ratio, .. } => {
-            let (low, high) = ratio.two_sided();
-            details.insert("speedup_interval_95".to_owned(), json!([low, high]));
-            Some(ratio.value())
-        }
+    let against_itself = settings.against_itself;
+    let speed = match against_itself {
+        true => runs.converted.timing.speed_against(&runs.reference.timing),
+        false => gates::speed_evidence(torch, runs.torch.as_ref(), &runs.converted),
+    };
+    let ratio = match &speed {
+        SpeedEvidence::Measured { ratio, .. } => Some(*ratio),
+        // What is wrong with the times is what the user wants to see.
+        _ if against_itself => runs.converted.timing.ratio_to(&runs.reference.timing),
         _ => None,
     };
+    if let Some((low, high)) = ratio.map(|ratio| ratio.two_sided()) {
+        details.insert("speedup_interval_95".to_owned(), json!([low, high]));
+    }
     let invalid_times = runs.measured.checks.invalid.clone();
     let runs: Vec<Run> =
-        [runs.torch, Some(runs.original), Some(runs.converted)].into_iter().flatten().collect();
+        [runs.torch, Some(runs.reference), Some(runs.converted)].into_iter().flatten().collect();
     let answers = runs.iter().map(|run| inputs.answers(run)).collect::<Result<Vec<_>, _>>()?;
-    let judged = inputs.judge(&runs, &answers)?;
+    let judged = inputs.judge(&runs, &answers, against_itself)?;
     if let Some(labels) = inputs.check_labels(&answers, reporter) {
         details.insert("labels".to_owned(), labels);
     }
-    let mut sides = inputs.sides(runs, &answers, judged.scores)?;
+    let mut sides =
+        inputs.sides(runs, &answers, judged.scores, if against_itself { 2 } else { 1 })?;
     let lost = || PipelineError::Measure("an engine's figures are missing".to_owned());
     let converted = sides.pop().ok_or_else(lost)?;
-    let native_original = sides.pop().ok_or_else(lost)?;
+    let reference = sides.pop().ok_or_else(lost)?;
     let evidence = gates::Evidence {
         drop: &judged.drop,
         logits: judged.logits.as_ref(),
         speed: &speed,
         invalid_times: &invalid_times,
         converted: &converted.figures,
+        against_itself,
     };
     let gates = gates::judge(inputs, &evidence)?;
     Ok(Comparison {
         model: inputs.model.name.clone(),
         dataset: inputs.dataset.key.clone(),
-        bits: inputs.model.recipe.format.bits(),
         torch: sides.pop(),
         torch_missing: torch.as_ref().err().cloned(),
-        native_original,
+        reference,
+        against_itself,
         converted,
-        speedup,
+        speedup: ratio.map(|ratio| ratio.value()),
         references: inputs.references.first(),
         sample_size: inputs.references.count(),
         gates,

@@ -35,7 +35,7 @@ pub(super) fn load(
     reporter: &dyn Reporter,
 ) -> Result<Loaded, PipelineError> {
     let files = dataset.files(split, settings.hub_cache.as_deref())?;
-    let loaded = match files.limited(settings.max_samples) {
+    let loaded = match files.limited(settings.max_samples, settings.seed) {
         DatasetFiles::Rows(spec) => {
             let data = read(&spec)?;
             Loaded::Rows { spec, data }

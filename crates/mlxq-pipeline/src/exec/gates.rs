@@ -23,6 +23,8 @@ pub(super) struct Evidence<'a> {
     pub(super) invalid_times: &'a [String],
     /// The converted model's figures.
     pub(super) converted: &'a SideFigures,
+    /// Whether the baseline is the converted model itself.
+    pub(super) against_itself: bool,
 }
 
 /// Every gate: accuracy, speed and size always, the others where they are asked for.
@@ -39,9 +41,13 @@ pub(super) fn judge(inputs: &Inputs, evidence: &Evidence) -> Result<Vec<Gate>, P
     let agreed = logits.map(|logits| (logits.agreed, logits.rows())).ok_or(NO_LOGITS);
     let kl = logits.map(|logits| logits.kl.as_slice()).ok_or(NO_LOGITS);
     let timed = |gate| only_valid(gate, evidence.invalid_times);
+    let speed = match evidence.against_itself {
+        true => gate::speed_of_itself(evidence.speed),
+        false => gate::speed(evidence.speed, asked.min_speedup),
+    };
     let always = [
         gate::accuracy(evidence.drop, asked.max_accuracy_drop),
-        timed(gate::speed(evidence.speed, asked.min_speedup)),
+        timed(speed),
         gate::size(size.0, size.1, size.2, size.3, &arithmetic),
     ];
     let further = [

@@ -55,6 +55,7 @@ pub(super) fn key(
         settings.rounds,
         settings.block_seconds,
         settings.reuse_baseline,
+        settings.against_itself,
         machine(),
     ]);
     Ok(mlxq_hub::hash_bytes(parts.to_string().as_bytes()))

@@ -46,6 +46,8 @@ pub struct TestSettings {
     pub activations: Activations,
     /// At most that many rows of each data set.
     pub max_samples: Option<usize>,
+    /// The seed that these are drawn with, in place of each data set's own.
+    pub seed: Option<u64>,
     /// How queries come to the engines.
     pub scenario: Scenario,
     /// Rounds of timed blocks, at least 5.
@@ -54,6 +56,8 @@ pub struct TestSettings {
     pub block_seconds: f64,
     /// Use PyTorch's kept predictions and times where nothing has changed.
     pub reuse_baseline: bool,
+    /// Hold each converted model against itself, in place of the original.
+    pub against_itself: bool,
     /// Measure again what is measured already.
     pub fresh: bool,
     /// Treat inconclusive as failed.
@@ -88,7 +92,7 @@ pub fn test_models(
     let reporter: &dyn Reporter =
         &Logged::open(reporter, &settings.places.log("testing_8bit"), "MLX8BitTester")?;
     let torch = find_torch(settings, reporter);
-    let ids: Vec<String> = cells.iter().flat_map(Cell::ids).collect();
+    let ids: Vec<String> = cells.iter().flat_map(|cell| cell.ids(settings)).collect();
     let recorder = Recorder::begin(&settings.places, run_settings(settings, &torch), &ids)?;
     let program = mlxq_hub::hash_file(&settings.program)?;
     let mut run = Run { settings, reporter, torch, program, recorder, show };
@@ -122,6 +126,9 @@ impl Run<'_> {
                 class = class.and(cell_class);
                 results.insert(dataset.key.clone(), result);
             }
+            if self.settings.against_itself {
+                continue; // The original pipeline's files of results are about originals.
+            }
             let bits = model.recipe.format.bits();
             let one = json!({model.name.clone(): results.clone()});
             write_json(&places.test_results(&model.name, bits), &one)?;
@@ -137,7 +144,7 @@ impl Run<'_> {
         model: &ModelConfig,
         dataset: &DatasetConfig,
     ) -> Result<(Value, ExitClass), PipelineError> {
-        let id = id_of(model, dataset);
+        let id = id_of(model, dataset, self.settings);
         let outcome = self.measured(&id, model, dataset);
         if self.reporter.interrupted() {
             return Err(PipelineError::Interrupted);
@@ -181,7 +188,7 @@ impl Run<'_> {
         self.recorder.event(&Event::CellStarted { cell: id })?;
         let begun = Instant::now();
         let comparison = test_cell(&inputs, &self.torch, settings, reporter)?;
-        let cell = comparison.report(model, &key, self.recorder.id())?;
+        let cell = comparison.report(model, id, &key, self.recorder.id())?;
         let kept = Kept::new(cell, comparison);
         kept.keep(&settings.places)?;
         let seconds = begun.elapsed().as_secs_f64();
@@ -234,8 +241,9 @@ pub(super) fn exit_class(verdict: Verdict, strict: bool) -> ExitClass {
     }
 }
 
-fn id_of(model: &ModelConfig, dataset: &DatasetConfig) -> String {
-    cell_id(&model.name, model.recipe.format.bits(), &dataset.key)
+fn id_of(model: &ModelConfig, dataset: &DatasetConfig, settings: &TestSettings) -> String {
+    let id = cell_id(&model.name, model.recipe.format.bits(), &dataset.key);
+    if settings.against_itself { id + "_itself" } else { id }
 }
 
 fn run_settings(settings: &TestSettings, torch: &Torch) -> RunSettings {
@@ -248,10 +256,12 @@ fn run_settings(settings: &TestSettings, torch: &Torch) -> RunSettings {
         threads: settings.threads,
         activations: settings.activations.to_string(),
         max_samples: settings.max_samples,
+        seed: settings.seed,
         scenario: settings.scenario.words(),
         rounds: settings.rounds,
         block_seconds: settings.block_seconds,
         reuse_baseline: settings.reuse_baseline,
+        against_itself: settings.against_itself,
         fresh: settings.fresh,
         strict: settings.strict,
     }
@@ -264,8 +274,8 @@ struct Cell<'c> {
 }
 
 impl Cell<'_> {
-    fn ids(&self) -> Vec<String> {
-        self.datasets.iter().map(|dataset| id_of(self.model, dataset)).collect()
+    fn ids(&self, settings: &TestSettings) -> Vec<String> {
+        self.datasets.iter().map(|dataset| id_of(self.model, dataset, settings)).collect()
     }
 }
 
@@ -309,7 +319,8 @@ fn dry_run(
             reporter.warning(&format!("`{}` is not converted yet", model.name));
         }
         for dataset in datasets {
-            reporter.message(&format!("would test {} on {}", model.name, dataset.key));
+            let against = if settings.against_itself { ", against itself" } else { "" };
+            reporter.message(&format!("would test {} on {}{against}", model.name, dataset.key));
         }
     }
     Ok(ExitClass::Done)
@@ -329,6 +340,9 @@ fn convert_settings(settings: &TestSettings, dry_run: bool) -> ConvertSettings {
 
 /// PyTorch, unless it is switched off; says what was found.
 pub(super) fn find_torch(settings: &TestSettings, reporter: &dyn Reporter) -> Torch {
+    if settings.against_itself {
+        return Err("the converted model is held against itself".to_owned());
+    }
     if settings.no_torch {
         return Err("it was switched off".to_owned());
     }

@@ -58,7 +58,8 @@ impl From<Outcome> for Verdict {
 /// One model × quantization × data set, measured and judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CellReport {
-    /// `<model>_q<bits>_<dataset>`, as in the names of files; unique in a run.
+    /// `<model>_q<bits>_<dataset>`, as in the names of files, with `_itself` behind it where a model was held
+    /// against itself; unique in a run.
     pub(crate) id: String,
     /// BLAKE3 of everything that it depends on; a later run with the same key does not compute it again.
     pub(crate) key: String,
@@ -84,7 +85,8 @@ pub(crate) struct CellReport {
     pub(crate) torch_missing: Option<String>,
     /// How far PyTorch and the native engine are apart on the same checkpoint.
     pub(crate) implementation_check: Option<Agreement>,
-    /// Converted over PyTorch, queries per minute.
+    /// Converted over PyTorch, queries per minute. With `--against-itself`, over the converted model itself,
+    /// also where the times are not valid.
     pub(crate) speedup: Option<f64>,
     /// Its two-sided 95 % interval.
     pub(crate) speedup_interval_95: Option<[f64; 2]>,
@@ -101,14 +103,16 @@ pub(crate) struct CellReport {
 }
 
 impl CellReport {
-    /// The side that accuracy is judged against: PyTorch, or without it the original in the native engine.
-    pub(crate) fn baseline(&self) -> &SideReport {
-        self.sides.torch.as_ref().unwrap_or(&self.sides.native_original)
+    /// The side that accuracy is judged against: PyTorch, or without it the original in the native engine,
+    /// or the model itself.
+    pub(crate) fn baseline(&self) -> Option<&SideReport> {
+        let Sides { torch, native_original, itself, .. } = &self.sides;
+        torch.as_ref().or(native_original.as_ref()).or(itself.as_ref())
     }
 
     /// The primary figure that went from the baseline to the converted model, as a drop.
     pub(crate) fn drop(&self) -> Option<f64> {
-        Some(self.baseline().primary()? - self.sides.converted.primary()?)
+        Some(self.baseline()?.primary()? - self.sides.converted.primary()?)
     }
 }
 
@@ -160,8 +164,11 @@ pub(crate) struct Quantization {
 pub(crate) struct Sides {
     /// The original in PyTorch.
     pub(crate) torch: Option<SideReport>,
-    /// The original in the native engine, in float32.
-    pub(crate) native_original: SideReport,
+    /// The original in the native engine, in float32; `null` only with `--against-itself`.
+    pub(crate) native_original: Option<SideReport>,
+    /// The converted model in a second process, in the baseline's place: only with `--against-itself`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) itself: Option<SideReport>,
     /// The converted model.
     pub(crate) converted: SideReport,
 }

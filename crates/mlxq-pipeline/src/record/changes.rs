@@ -12,9 +12,7 @@ const METHOD: &str = "one-sided p of McNemar's exact test, that the converted mo
 /// there is no such cell.
 pub(super) fn changes(cells: &[CellReport]) -> Option<Changes> {
     let test = |cell: &CellReport| {
-        let judgement = &cell.judgement;
-        let pair = judgement.torch_to_converted.as_ref();
-        let test = pair.or(judgement.original_to_converted.as_ref())?.mcnemar?;
+        let test = cell.judgement.judged()?.mcnemar?;
         let (lost, gained, p) = (test.lost, test.gained, test.one_sided_p);
         Some(Change { cell: cell.id.clone(), lost, gained, p, p_holm: p })
     };

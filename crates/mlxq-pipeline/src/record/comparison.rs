@@ -12,7 +12,6 @@ use super::original::FirstAnswers;
 use super::{Judgement, Sample, TimingReport, now_utc};
 use crate::PipelineError;
 use crate::config::ModelConfig;
-use crate::paths::cell_id;
 
 /// The figures of one engine.
 #[derive(Debug, Clone, Default)]
@@ -77,11 +76,12 @@ fn computed(info: &EngineInfo) -> String {
 pub(crate) struct Comparison {
     pub(crate) model: String,
     pub(crate) dataset: String,
-    pub(crate) bits: u32,
     pub(crate) torch: Option<Side>,
     /// Why there is no PyTorch side.
     pub(crate) torch_missing: Option<String>,
-    pub(crate) native_original: Side,
+    /// The original in the native engine, or with `--against-itself` the converted model once more.
+    pub(crate) reference: Side,
+    pub(crate) against_itself: bool,
     pub(crate) converted: Side,
     pub(crate) speedup: Option<f64>,
     pub(crate) references: Vec<Value>,
@@ -103,32 +103,44 @@ impl Comparison {
         Verdict::of_all(self.gates.iter().map(|gate| gate.verdict))
     }
 
-    /// The baseline of the accuracy gate: PyTorch, or without it the original in the native engine.
+    /// The baseline of the accuracy gate: PyTorch, or without it the reference.
     pub(crate) fn baseline(&self) -> &Side {
-        self.torch.as_ref().unwrap_or(&self.native_original)
+        self.torch.as_ref().unwrap_or(&self.reference)
     }
 
     /// What the verdict compares, with the numbers that each side computes with.
     pub(crate) fn compares(&self) -> String {
-        format!("{} against {}", computed(&self.converted.info), computed(&self.baseline().info))
+        let converted = computed(&self.converted.info);
+        if self.against_itself {
+            return format!("{converted} against itself, the same model in two processes");
+        }
+        format!("{converted} against {}", computed(&self.baseline().info))
     }
 
-    /// The record.
+    /// The reference by what it is: the original, or the converted model itself.
+    fn reference<T>(&self, of: impl Fn(&Side) -> T) -> (Option<T>, Option<T>) {
+        let reference = Some(of(&self.reference));
+        if self.against_itself { (None, reference) } else { (reference, None) }
+    }
+
+    /// The record of the cell `id`, whose `key` stands for all that it depends on, measured by `run`.
     ///
     /// # Errors
     /// When `details` lack what every record has.
     pub(crate) fn report(
         &self,
         model: &ModelConfig,
+        id: &str,
         key: &str,
         run: &str,
     ) -> Result<CellReport, PipelineError> {
         let detail = |name: &str| self.details.get(name).filter(|value| !value.is_null());
+        let (native_original, itself) = self.reference(Side::report);
         let interval = detail("speedup_interval_95").map(|found| from_json(found.clone()));
         let labels = detail("labels").map(|found| from_json(found.clone()));
         let check = detail("implementation_check").map(|found| from_json(found.clone()));
         Ok(CellReport {
-            id: cell_id(&self.model, self.bits, &self.dataset),
+            id: id.to_owned(),
             key: key.to_owned(),
             measured: now_utc(),
             measured_by: run.to_owned(),
@@ -140,7 +152,8 @@ impl Comparison {
             labels: labels.transpose()?,
             sides: Sides {
                 torch: self.torch.as_ref().map(Side::report),
-                native_original: self.native_original.report(),
+                native_original,
+                itself,
                 converted: self.converted.report(),
             },
             torch_missing: self.torch_missing.clone(),
@@ -159,10 +172,12 @@ impl Comparison {
 impl Comparison {
     /// The first answers of every side, as the original pipeline's files have them.
     pub(crate) fn first(&self) -> FirstAnswers {
+        let (native_original, itself) = self.reference(|side| side.figures.predictions.clone());
         FirstAnswers {
             references: self.references.clone(),
             torch: self.torch.as_ref().map(|side| side.figures.predictions.clone()),
-            native_original: self.native_original.figures.predictions.clone(),
+            native_original,
+            itself,
             converted: self.converted.figures.predictions.clone(),
         }
     }

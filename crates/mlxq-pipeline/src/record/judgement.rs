@@ -13,6 +13,18 @@ pub(crate) struct Judgement {
     pub(crate) original_to_converted: Option<Pair>,
     /// PyTorch against the converted model: what a user gets.
     pub(crate) torch_to_converted: Option<Pair>,
+    /// The converted model against itself in a second process: what the measurement alone makes of no
+    /// difference. Only of `--against-itself`, which has no other comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) converted_to_itself: Option<Pair>,
+}
+
+impl Judgement {
+    /// The comparison of the baseline with the converted model: what the gates judge.
+    pub(crate) fn judged(&self) -> Option<&Pair> {
+        let baseline = self.torch_to_converted.as_ref().or(self.original_to_converted.as_ref());
+        baseline.or(self.converted_to_itself.as_ref())
+    }
 }
 
 /// Two sides on the same rows.
@@ -181,8 +193,11 @@ pub(crate) struct Sample {
     pub(crate) gold: Value,
     /// PyTorch's answer.
     pub(crate) torch: Option<SideAnswer>,
-    /// The answer of the original in the native engine.
-    pub(crate) native_original: SideAnswer,
+    /// The answer of the original in the native engine; `null` only with `--against-itself`.
+    pub(crate) native_original: Option<SideAnswer>,
+    /// With `--against-itself`, the answer of the converted model in the baseline's place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) itself: Option<SideAnswer>,
     /// The converted model's answer.
     pub(crate) converted: SideAnswer,
 }

@@ -25,7 +25,7 @@ use tempfile::NamedTempFile;
 
 use crate::PipelineError;
 
-pub(crate) use cell::{CellReport, Figure, SideReport, TimingSource};
+pub(crate) use cell::{CellReport, Figure, SideReport, Sides, TimingSource};
 pub use compared::Compared;
 pub(crate) use compared::{
     ComparedCell, ComparedFigure, ComparedFlips, ComparedRun, ComparedSide, ComparedSpeed,

@@ -13,7 +13,10 @@ pub(crate) struct FirstAnswers {
     /// PyTorch's answers.
     pub(crate) torch: Option<Vec<Value>>,
     /// Those of the original in the native engine.
-    pub(crate) native_original: Vec<Value>,
+    pub(crate) native_original: Option<Vec<Value>>,
+    /// Those of the converted model in the baseline's place.
+    #[serde(default)]
+    pub(crate) itself: Option<Vec<Value>>,
     /// The converted model's.
     pub(crate) converted: Vec<Value>,
 }
@@ -28,15 +31,16 @@ pub(crate) fn comparison(
     let side = |report: &SideReport, predictions: &[Value]| {
         side(report, cell.sample_size, predictions, &first.references)
     };
-    let torch = sides.torch.as_ref().zip(first.torch.as_ref());
-    let torch = torch.map(|(report, predictions)| side(report, predictions));
+    let both = |report: &Option<SideReport>, predictions: &Option<Vec<Value>>| {
+        Some(side(report.as_ref()?, predictions.as_ref()?))
+    };
     let converted = side(&sides.converted, &first.converted);
     let mut record = json!({
         "model_name": cell.model,
         "dataset_name": cell.dataset_key,
         "quantization_bits": cell.quantization.bits,
-        "pytorch_baseline": torch,
-        "native_original": side(&sides.native_original, &first.native_original),
+        "pytorch_baseline": both(&sides.torch, &first.torch),
+        "native_original": both(&sides.native_original, &first.native_original),
         "mlx_8bit": converted,
         "mlx_quantized": converted,
         "accuracy_drop": cell.drop(),
@@ -56,6 +60,9 @@ pub(crate) fn comparison(
         if let Some(why) = &cell.torch_missing {
             record.insert("pytorch_baseline_reason".to_owned(), why.as_str().into());
         }
+        if let Some(itself) = both(&sides.itself, &first.itself) {
+            record.insert("mlx_8bit_itself".to_owned(), itself);
+        }
         record.extend(details.clone());
     }
     record
@@ -64,16 +71,16 @@ pub(crate) fn comparison(
 fn metrics(cell: &CellReport) -> Value {
     let sides = &cell.sides;
     let drop = |from: &SideReport, to: &SideReport| Some(from.primary()? - to.primary()?);
-    let (original, converted) = (&sides.native_original, &sides.converted);
-    let torch = sides.torch.as_ref();
+    let converted = &sides.converted;
+    let (torch, original) = (sides.torch.as_ref(), sides.native_original.as_ref());
     json!({
         "accuracy_drop": cell.drop(),
         "accuracy_drop_pct": cell.drop().map(|drop| drop * 100.0),
         "speedup": cell.speedup,
-        "size_reduction_mb": original.size_mb - converted.size_mb,
-        "compression_ratio": original.size_mb / converted.size_mb,
-        "torch_to_native_original_drop": torch.and_then(|torch| drop(torch, original)),
-        "native_original_to_converted_drop": drop(original, converted),
+        "size_reduction_mb": original.map(|original| original.size_mb - converted.size_mb),
+        "compression_ratio": original.map(|original| original.size_mb / converted.size_mb),
+        "torch_to_native_original_drop": torch.zip(original).and_then(|(torch, original)| drop(torch, original)),
+        "native_original_to_converted_drop": original.and_then(|original| drop(original, converted)),
         "torch_to_converted_drop": torch.and_then(|torch| drop(torch, converted)),
     })
 }

@@ -67,6 +67,9 @@ pub(crate) struct RunSettings {
     pub(crate) activations: String,
     /// At most that many rows of each data set.
     pub(crate) max_samples: Option<usize>,
+    /// The seed that they were drawn with, if it was asked for on the command line.
+    #[serde(default)]
+    pub(crate) seed: Option<u64>,
     /// How queries came to the engines, in words.
     pub(crate) scenario: String,
     /// Rounds of timed blocks.
@@ -75,6 +78,9 @@ pub(crate) struct RunSettings {
     pub(crate) block_seconds: f64,
     /// Whether kept predictions and times of PyTorch were asked for.
     pub(crate) reuse_baseline: bool,
+    /// Whether models were held against themselves, in place of a baseline.
+    #[serde(default)]
+    pub(crate) against_itself: bool,
     /// Whether finished cells were measured again.
     pub(crate) fresh: bool,
     /// Whether inconclusive counts as failed.

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, Table};
 use mlxq_eval::gate::Verdict;
 
 use super::table::shown;
-use crate::record::{CellReport, Report};
+use crate::record::{CellReport, Report, SideReport};
 
 /// A line for each model on each data set: its primary figure before and after, what that cost, the
 /// verdict, and the gates that are no pass.
@@ -48,7 +48,7 @@ fn line(cell: &CellReport, report: &Report) -> [String; 10] {
         cell.dataset_key.clone(),
         cell.sample_size.to_string(),
         converted.scores.first().map_or(String::new(), |figure| figure.title.clone()),
-        percent(cell.baseline().primary()),
+        percent(cell.baseline().and_then(SideReport::primary)),
         percent(converted.primary()),
         percent(cell.drop()),
         shown(change.map(|change| change.p_holm), 3),

@@ -4,27 +4,28 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use mlxq_eval::gate::Verdict;
 
-use crate::record::{CellReport, SideReport, TimingSource};
+use crate::record::{CellReport, SideReport, Sides, TimingSource};
 
 /// The figures side by side, then each gate's verdict in words.
 pub(crate) fn table(cell: &CellReport) -> String {
-    let torch = cell.sides.torch.as_ref();
-    let (original, converted) = (&cell.sides.native_original, &cell.sides.converted);
+    let columns = columns(cell);
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    let converted_name = format!("mlxq, {}-bit", cell.quantization.bits);
-    table.set_header(["", "PyTorch f32", "mlxq f32", converted_name.as_str()]);
-    for (place, figure) in original.scores.iter().enumerate() {
+    let names = columns.iter().map(|(name, _)| name.clone());
+    table.set_header(std::iter::once(String::new()).chain(names));
+    let row = |name: &str, figure: &dyn Fn(&SideReport) -> String| {
+        let figures = columns.iter().map(|(_, side)| side.map_or("-".to_owned(), figure));
+        std::iter::once(name.to_owned()).chain(figures).collect::<Vec<_>>()
+    };
+    for (place, figure) in cell.sides.converted.scores.iter().enumerate() {
         let score =
             |side: &SideReport| shown(side.scores.get(place).map(|figure| figure.value * 100.0), 2);
-        let torch = torch.map_or("-".to_owned(), score);
-        table.add_row([figure.title.clone(), torch, score(original), score(converted)]);
+        table.add_row(row(&figure.title, &score));
     }
     for (name, figure) in FIGURES {
-        let torch = torch.map_or("-".to_owned(), figure);
-        table.add_row([name.to_owned(), torch, figure(original), figure(converted)]);
+        table.add_row(row(name, &figure));
     }
-    for column in 1..4 {
+    for column in 1..=columns.len() {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -36,17 +37,15 @@ pub(crate) fn table(cell: &CellReport) -> String {
         cell.sample_size,
         cell.provenance.protocol.words()
     );
-    let sides =
-        [("PyTorch", torch), ("mlxq f32", Some(original)), (&converted_name, Some(converted))];
-    for (name, side) in sides {
+    for (name, side) in &columns {
         for flag in side.iter().flat_map(|side| &side.timing.timing_checks.flags) {
             text.push_str(&format!("{name}: {flag}\n"));
         }
     }
-    if torch.is_some_and(is_cached) {
+    if cell.sides.torch.as_ref().is_some_and(is_cached) {
         text.push_str("* PyTorch's times are from an earlier run\n");
     }
-    if let Some(why) = &cell.torch_missing {
+    if let (Some(why), None) = (&cell.torch_missing, &cell.sides.itself) {
         text.push_str(&format!("PyTorch was not measured: {why}\n"));
     }
     for gate in &cell.gates {
@@ -56,6 +55,20 @@ pub(crate) fn table(cell: &CellReport) -> String {
     let words = Verdict::from(cell.verdict).words();
     text.push_str(&format!("verdict: {words}, {}\n", cell.verdict_compares));
     text
+}
+
+/// The engines by their names, in the order in which they are compared.
+fn columns(cell: &CellReport) -> Vec<(String, Option<&SideReport>)> {
+    let Sides { torch, native_original, itself, converted } = &cell.sides;
+    let name = format!("mlxq, {}-bit", cell.quantization.bits);
+    if itself.is_some() {
+        return vec![(format!("{name}, itself"), itself.as_ref()), (name, Some(converted))];
+    }
+    vec![
+        ("PyTorch f32".to_owned(), torch.as_ref()),
+        ("mlxq f32".to_owned(), native_original.as_ref()),
+        (name, Some(converted)),
+    ]
 }
 
 type Figure = fn(&SideReport) -> String;

@@ -10,6 +10,7 @@ mod fidelity;
 mod forge;
 mod hostile;
 mod inspect;
+mod itself;
 #[cfg(unix)]
 mod kill;
 #[cfg(unix)]

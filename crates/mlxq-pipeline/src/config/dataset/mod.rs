@@ -172,14 +172,18 @@ impl DatasetConfig {
 }
 
 impl DatasetFiles {
-    /// At most `count` rows or queries, if that is fewer than what is configured.
+    /// At most `count` rows or queries, if that is fewer than what is configured; drawn at random with
+    /// `seed`, if there is one, whatever is configured.
     #[must_use]
-    pub fn limited(mut self, count: Option<usize>) -> Self {
-        let max_samples = match &mut self {
-            Self::Rows(spec) => &mut spec.max_samples,
-            Self::Collection(spec) => &mut spec.max_samples,
+    pub fn limited(mut self, count: Option<usize>, seed: Option<u64>) -> Self {
+        let (max_samples, sampling) = match &mut self {
+            Self::Rows(spec) => (&mut spec.max_samples, &mut spec.sampling),
+            Self::Collection(spec) => (&mut spec.max_samples, &mut spec.sampling),
         };
         *max_samples = [*max_samples, count].into_iter().flatten().min();
+        if let Some(seed) = seed {
+            *sampling = Sampling::Random { seed };
+        }
         self
     }
 }

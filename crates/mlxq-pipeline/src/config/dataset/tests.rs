@@ -182,7 +182,7 @@ fn every_key_reaches_the_reader() {
         "provider: local, path: a.csv, max_samples: 5, columns: {text: 0, score: 1}",
         None,
     ) {
-        Ok(files) => match files.limited(count) {
+        Ok(files) => match files.limited(count, None) {
             DatasetFiles::Rows(spec) => spec.max_samples,
             DatasetFiles::Collection(_) => None,
         },

@@ -45,6 +45,8 @@ pub(super) struct Case<'a> {
     pub(super) queries: &'a [Query<'a>],
     /// Whether every two of an engine's rows belong together.
     pub(super) pairs: bool,
+    /// Whether both sides are the converted model.
+    pub(super) against_itself: bool,
 }
 
 /// What comes of it.
@@ -61,7 +63,7 @@ pub(super) struct Judged {
     pub(super) samples: Vec<Sample>,
 }
 
-/// Judges `sides`: PyTorch, if it ran, the native original, the converted model.
+/// Judges `sides`: PyTorch, if it ran, the native original, the converted model; or that model twice.
 ///
 /// # Errors
 /// When the primary figure is undefined on a side. Another that is undefined is left out.
@@ -84,7 +86,11 @@ pub(super) fn judge(case: &Case, sides: &[Side]) -> Result<Judged, PipelineError
             torch_to_original: Some(pair(0, 1)),
             original_to_converted: Some(pair(1, 2)),
             torch_to_converted: Some(pair(0, 2)),
+            converted_to_itself: None,
         },
+        _ if case.against_itself => {
+            Judgement { converted_to_itself: Some(pair(0, 1)), ..Judgement::default() }
+        }
         _ => Judgement { original_to_converted: Some(pair(0, 1)), ..Judgement::default() },
     };
     let last = sides.len() - 1;

@@ -23,7 +23,8 @@ pub(super) fn samples(case: &Case, sides: &[Side]) -> Vec<Sample> {
         id: query.id.clone(),
         gold: case.references.gold(row, case.labels),
         torch: (last == 2).then(|| answer(0, row)),
-        native_original: answer(last - 1, row),
+        native_original: (!case.against_itself).then(|| answer(last - 1, row)),
+        itself: case.against_itself.then(|| answer(last - 1, row)),
         converted: answer(last, row),
     };
     case.queries.iter().enumerate().map(sample).collect()

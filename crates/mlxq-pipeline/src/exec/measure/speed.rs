@@ -19,17 +19,28 @@ impl Timing {
                 "in the scenario `server` the arrivals set the pace; its latencies are what counts";
             return SpeedEvidence::None(why.to_owned());
         }
-        let pairs = self.blocks.iter().zip(&baseline.blocks);
-        let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours.qpm() / theirs.qpm()).collect();
-        let Some(ratio) = LogRatio::new(&ratios) else {
+        let Some(ratio) = self.ratio_to(baseline) else {
             return SpeedEvidence::None("the blocks gave no ratios".to_owned());
         };
         if !self.invalid.is_empty() {
             let (value, why) = (ratio.value(), self.invalid.join("; "));
-            return SpeedEvidence::None(format!("{value:.3} x PyTorch, but not validly: {why}"));
+            return SpeedEvidence::None(format!(
+                "{value:.3} x the baseline, but not validly: {why}"
+            ));
         }
         let seconds = self.long_seconds().min(baseline.long_seconds());
         SpeedEvidence::Measured { ratio, seconds }
+    }
+
+    /// The ratios of queries per minute, block by block, whether or not the measurement is valid; `None` under
+    /// load, where they say nothing.
+    pub(in super::super) fn ratio_to(&self, baseline: &Self) -> Option<LogRatio> {
+        if let Scenario::Server { .. } = self.scenario {
+            return None;
+        }
+        let pairs = self.blocks.iter().zip(&baseline.blocks);
+        let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours.qpm() / theirs.qpm()).collect();
+        LogRatio::new(&ratios)
     }
 
     /// Seconds in blocks that are long enough.
@@ -81,7 +92,7 @@ mod tests {
         let gate = speed(&ours.speed_against(&timing(12.0, scenario)), 1.2);
         assert_eq!(gate.verdict, Verdict::NotMeasured);
         assert!(!gate.point_passed);
-        assert!(gate.description.contains("2.000 x PyTorch, but not validly: the machine"));
+        assert!(gate.description.contains("2.000 x the baseline, but not validly: the machine"));
     }
 
     /// Ten blocks of 0.9 s are no seconds that count.
