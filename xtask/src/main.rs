@@ -27,7 +27,7 @@ cargo xtask bench start [--rounds N]     from a process's start to its first ans
 cargo xtask bench engine [options]       whole models against PyTorch and ONNX Runtime, and the machine's
                                          limits: --models A,B --rounds N --threads N --quick --json
                                          --instructions (counts them under callgrind instead)
-cargo xtask results                      the developers' trained models on their dev sets: docs/results.md
+cargo xtask results                      the developers' trained models and the examples: docs/results.md
 cargo xtask schemas                      the JSON Schemas of records, from their types: schemas/
 cargo xtask fixtures                     make the files under fixtures/ again
 cargo xtask fixtures llama-1b            make the model that `bench convert` converts, 2.2 GB
