@@ -29,7 +29,7 @@ cargo xtask bench engine [options]       whole models against PyTorch and ONNX R
                                          --instructions (counts them under callgrind instead)
 cargo xtask bench itself [options]       models against themselves, where nothing may differ:
                                          --seeds N --block-seconds S --json
-cargo xtask results                      the developers' trained models on their dev sets: docs/results.md
+cargo xtask results                      the developers' trained models and the examples: docs/results.md
 cargo xtask schemas                      the JSON Schemas of records, from their types: schemas/
 cargo xtask fixtures                     make the files under fixtures/ again
 cargo xtask fixtures llama-1b            make the model that `bench convert` converts, 2.2 GB

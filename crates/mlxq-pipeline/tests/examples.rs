@@ -39,7 +39,7 @@ fn rows(config: &Config, key: &str, split: &str) -> Result<Dataset, String> {
 /// Key, split, rows, and how many rows have each label, in the order of the labels.
 type Count = (&'static str, &'static str, usize, &'static [usize]);
 
-const LABELLED: [Count; 31] = [
+const LABELLED: [Count; 32] = [
     ("sst2", "train", 8000, &[3565, 4435]),
     ("sst2", "validation", 872, &[428, 444]),
     ("sst2_sentences", "", 6920, &[3310, 3610]),
@@ -71,6 +71,7 @@ const LABELLED: [Count; 31] = [
     ("stsb", "train", 5749, &[]),
     ("stsb", "", 1500, &[]),
     ("stsb", "test", 1379, &[]),
+    ("stsb_test", "", 1379, &[]),
     ("sick_relatedness", "", 4927, &[]),
 ];
 
@@ -93,6 +94,8 @@ fn shared_rows_and_labels_are_as_counted() {
     }
     let banking = rows(&config, "banking77", "train").expect("rows");
     assert_eq!(banking.labels.len(), 77);
+    let sample = rows(&config, "banking77_sample", "").expect("rows");
+    assert_eq!((sample.rows.len(), sample.rows_in_file), (4 * 77, 3080));
     let hidden = rows(&config, "rte", "test").expect_err("hidden labels");
     assert!(hidden.contains("all 3000 labels are hidden"), "{hidden}");
 }
@@ -163,7 +166,7 @@ fn shared_every_entry_and_every_file_is_covered() {
     let tested: BTreeSet<&str> = LABELLED
         .iter()
         .map(|(key, ..)| *key)
-        .chain(["stsb_en", "stsb_de", "stsb_zh", "goemotions", "cranfield"])
+        .chain(["banking77_sample", "stsb_en", "stsb_de", "stsb_zh", "goemotions", "cranfield"])
         .collect();
     let own = config.datasets.iter().filter(|(_, it)| it.place.file.ends_with("datasets.yaml"));
     assert_eq!(own.map(|(key, _)| key.as_str()).collect::<BTreeSet<_>>(), tested);

@@ -97,17 +97,41 @@ fn power(drop: &Drop) -> String {
 /// end of its accuracy's 95 % interval (Wilson) is below that of always saying the most frequent class.
 /// Then data and model do not fit, and a drop from there says nothing.
 pub fn worse_than_majority(baseline: &Confusion) -> Option<String> {
-    let rows = baseline.rows();
-    let most = (0..baseline.classes()).map(|class| baseline.referenced(class)).max()?;
+    let (rows, most) = (baseline.rows(), most_frequent(baseline)?);
     let (_, high) = wilson(baseline.right(), rows);
-    let majority = most as f64 / rows as f64;
-    (rows > 0 && high < majority).then(|| {
+    (high < most as f64 / rows as f64).then(|| {
         format!(
             "the baseline is right on {} of {rows} rows, fewer than the {most} of always giving the most \
              frequent label: labels and model do not fit",
             baseline.right()
         )
     })
+}
+
+/// Why a baseline with these answers shows little, in words, if it does: always saying the most frequent
+/// class would be right as often, as far as the 95 % interval (Wilson) of its accuracy tells, or more often.
+pub fn no_better_than_majority(baseline: &Confusion) -> Option<String> {
+    if let Some(worse) = worse_than_majority(baseline) {
+        return Some(worse);
+    }
+    let (rows, most) = (baseline.rows(), most_frequent(baseline)?);
+    let (low, high) = wilson(baseline.right(), rows);
+    (low <= most as f64 / rows as f64).then(|| {
+        format!(
+            "the baseline is right on {} of {rows} rows (95 % interval {:.1} to {:.1} %), no clear \
+             gain over always giving the most frequent label, which is right on {most}: what it loses \
+             says little",
+            baseline.right(),
+            low * 100.0,
+            high * 100.0
+        )
+    })
+}
+
+/// Rows of the most frequent class; `None` where there are no rows.
+fn most_frequent(baseline: &Confusion) -> Option<usize> {
+    let most = (0..baseline.classes()).map(|class| baseline.referenced(class)).max()?;
+    (baseline.rows() > 0).then_some(most)
 }
 
 /// `lost - gained <= margin * rows` in integers: 0.015 of 200 rows are exactly 3, not 2.9999.
@@ -173,22 +197,38 @@ mod tests {
         assert_eq!((gate.verdict, gate.point_passed), (Verdict::NotMeasured, false));
     }
 
+    /// Answers to 100 rows of three classes, 40, 30 and 30, the first `right` of them right.
+    fn answers(right: usize) -> Confusion {
+        let references: Vec<usize> =
+            (0..100).map(|row| usize::from(row >= 40) + usize::from(row >= 70)).collect();
+        let say = |(row, class): (usize, &usize)| {
+            Some(if row < right { *class } else { (class + 1) % 3 })
+        };
+        let said: Vec<Option<usize>> = references.iter().enumerate().map(say).collect();
+        Confusion::count(3, &references, &said)
+    }
+
     /// Three labels of an inference model in another order than the data's: 4 % are right, by chance 40 %.
     #[test]
     fn a_baseline_below_the_majority_is_nothing_to_compare_with() {
-        let references: Vec<usize> =
-            (0..100).map(|row| usize::from(row >= 40) + usize::from(row >= 70)).collect();
-        let says = |right: usize| -> Vec<Option<usize>> {
-            let say = |(row, class): (usize, &usize)| {
-                Some(if row < right { *class } else { (class + 1) % 3 })
-            };
-            references.iter().enumerate().map(say).collect()
-        };
-        let reason = |right| worse_than_majority(&Confusion::count(3, &references, &says(right)));
-        let words = reason(4).expect("worse");
+        let words = worse_than_majority(&answers(4)).expect("worse");
         assert!(words.contains("right on 4 of 100 rows, fewer than the 40"), "{words}");
         // Wilson's interval of 35 of 100 reaches 0.447.
-        assert_eq!(reason(35), None);
+        assert_eq!(worse_than_majority(&answers(35)), None);
         assert_eq!(worse_than_majority(&Confusion::count(3, &[], &[])), None);
+    }
+
+    /// Wilson's intervals by hand: 49 of 100 is 0.394 to 0.587, 50 of 100 begins at 0.404.
+    #[test]
+    fn a_baseline_close_to_the_majority_shows_little() {
+        let words = no_better_than_majority(&answers(49)).expect("within the interval");
+        assert!(
+            words.contains("right on 49 of 100 rows (95 % interval 39.4 to 58.7 %)"),
+            "{words}"
+        );
+        assert!(words.contains("which is right on 40"), "{words}");
+        assert_eq!(no_better_than_majority(&answers(50)), None);
+        assert_eq!(no_better_than_majority(&answers(4)), worse_than_majority(&answers(4)));
+        assert_eq!(no_better_than_majority(&Confusion::count(3, &[], &[])), None);
     }
 }

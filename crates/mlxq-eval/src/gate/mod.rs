@@ -9,7 +9,7 @@ mod limit;
 mod size;
 mod speed;
 
-pub use accuracy::{DropEvidence, accuracy, worse_than_majority};
+pub use accuracy::{DropEvidence, accuracy, no_better_than_majority, worse_than_majority};
 pub use faithful::{agreement, kl};
 pub use limit::{memory, p99};
 pub use size::{SIZE_TOLERANCE, SizeRule, size};

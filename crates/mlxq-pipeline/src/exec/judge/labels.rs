@@ -1,6 +1,8 @@
 //! What was done with label names, and whether the answers speak against it.
 
+use mlxq_eval::gate::no_better_than_majority;
 use mlxq_eval::labels::{Suspicion, suspect_order};
+use mlxq_eval::metric::Confusion;
 use serde_json::{Map, Value, json};
 
 use crate::task::{Answers, Labelled, References};
@@ -8,7 +10,8 @@ use crate::task::{Answers, Labelled, References};
 /// Above this number of classes a record has no table of counts.
 const TABLE_CLASSES: usize = 30;
 
-/// What a record keeps of the labels of one side, and a warning if their order looks wrong.
+/// What a record keeps of the labels of one side, and a warning if their order looks wrong or the answers
+/// are no better than always giving the most frequent label.
 pub(in crate::exec) struct LabelCheck {
     /// Keys of the record.
     pub(in crate::exec) record: Map<String, Value>,
@@ -48,7 +51,10 @@ pub(in crate::exec) fn check(
         record.insert("confusion".to_owned(), confusion(&names, &gold, &said));
     }
     record.insert("suspicion".to_owned(), suspicion.as_ref().map_or(Value::Null, in_words));
-    let warning = suspicion.map(|suspicion| suspicion.message(&names));
+    let warning = match suspicion {
+        Some(suspicion) => Some(suspicion.message(&names)),
+        None => no_better_than_majority(&Confusion::count(names.len(), &gold, &said)),
+    };
     Some(LabelCheck { record, warning })
 }
 
@@ -86,4 +92,30 @@ fn in_words(suspicion: &Suspicion) -> Value {
         "below_chance": suspicion.below_chance,
         "applied": false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use mlxq_eval::labels::Classes;
+
+    use super::*;
+
+    /// 60 rows of one label and 40 of the other: answers that are always the first show nothing.
+    #[test]
+    fn answers_that_are_always_the_same_are_told() {
+        let labels = ["no", "yes"].map(str::to_owned).to_vec();
+        let gold: Vec<usize> = (0..100).map(|row| usize::from(row >= 60)).collect();
+        let warning = |said: Vec<usize>| {
+            let of_model = vec![Some(0), Some(1)];
+            let classes = Classes { of_data: vec![0, 1], of_model, fold: None };
+            let scores = vec![vec![0.0, 0.0]; said.len()];
+            let labelled = Labelled { classes, names: labels.clone(), said, scores };
+            let check =
+                check(&Answers::Labels(labelled), &References::Labels(gold.clone()), &labels);
+            check.expect("labels").warning
+        };
+        let words = warning(vec![0; 100]).expect("a warning");
+        assert!(words.contains("no clear gain over always giving the most frequent"), "{words}");
+        assert_eq!(warning(gold.clone()), None);
+    }
 }

@@ -1,26 +1,25 @@
-//! The developers' trained models on their dev sets, by `mlxq run`: the table of `docs/results.md`.
+//! The developers' trained models on the dev sets that they come with, against the figures that were recorded
+//! when they were trained.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 
-use crate::process::{command, run as run_command, say, status};
-use crate::{peers, places, quickstart};
+use super::record::{json, number, string, whole};
+use super::{Setting, percent};
+use crate::places;
+use crate::process::{command, run as run_command};
 
 /// What stands before the table.
 const INTRO: &str = "\
-# Results of the trained models
+## Trained models on their dev sets
 
-Made by `cargo xtask results`; do not edit. It writes the dev sets of the developers' small models as files of one kind
-(`peers/shared_models.py`), gives them all to one `mlxq run` with 8 bits in groups of 32 and the peers' PyTorch, and
-writes this page from the records of that run. It fails where a float32 figure is not the one that was recorded with
-transformers when the model was trained: by more than one row for accuracy, by more than 0.001 for the others.
+The dev sets of the developers' small models become files of one kind (`peers/shared_models.py`), and one `mlxq run`
+converts each model with 8 bits in groups of 32 and measures it on its whole dev set.
 
-The figures are those of whole dev sets, times 100. They do not depend on a machine's speed; on one with other
-instructions a row at a tie may fall to the other side.
+| model | model type | dev set | rows | figure | recorded | PyTorch f32 | mlxq f32 | mlxq 8 bits | rows off | bits a weight |
+|---|---|---|--:|---|--:|--:|--:|--:|--:|--:|
 ";
 
 /// What stands behind it.
@@ -45,70 +44,23 @@ for every 32, 16 where it stays in float.
 /// The most that a figure other than accuracy may differ from the recorded one.
 const TOLERANCE: f64 = 1e-3;
 
-/// Runs all models and writes the page; a model whose figure is not the recorded one is a failure.
+/// Runs all models; the section of the page, and what is wrong with it.
 ///
 /// # Errors
 /// When a program fails or a record lacks something.
-pub(crate) fn run() -> Result<ExitCode> {
-    let Some(shared) = places::shared() else {
-        say("the developers' models are not here (MLXQ_SHARED): nothing is measured");
-        return Ok(ExitCode::SUCCESS);
-    };
-    let records = measure(&shared)?;
-    let lines = names(&shared)?
-        .iter()
-        .map(|name| Line::read(&shared, &records, name).with_context(|| name.clone()))
-        .collect::<Result<Vec<_>>>()?;
-    let page = places::root().join("docs/results.md");
-    std::fs::write(&page, text(&lines)).with_context(|| page.display().to_string())?;
-    say(&format!("written: {}", page.display()));
-    let faults: Vec<_> = lines.iter().flat_map(Line::faults).collect();
-    faults.iter().for_each(|fault| say(&format!("error: {fault}")));
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Runs `mlxq run` over all models; the folder of its records.
-fn measure(shared: &Path) -> Result<PathBuf> {
-    let work = places::target().join("results");
-    let (data, records) = (work.join("data"), work.join("mlx_conversion"));
-    if records.exists() {
-        std::fs::remove_dir_all(&records)?; // so that no earlier record is read
-    }
+pub(super) fn run(setting: &Setting) -> Result<(String, Vec<String>)> {
+    let data = setting.work.join("data");
     let script = places::root().join("peers/shared_models.py");
-    let python = peers::python()?;
     run_command(
-        command(&python, [script.as_path(), shared, &data]).env("PYTHONDONTWRITEBYTECODE", "1"),
+        command(setting.python, [script.as_path(), setting.shared, &data])
+            .env("PYTHONDONTWRITEBYTECODE", "1"),
     )?;
-    let mut command = command(quickstart::release_build()?, ["run", "--quiet"]);
-    for file in ["models.yaml", "datasets.yaml"] {
-        command.arg("--config").arg(data.join(file));
-    }
-    // Speed is not the point: the shortest blocks there are.
-    command
-        .args(["--block-pairs", "5", "--block-seconds", "0.01"])
-        .arg("--output-dir")
-        .arg(work.join("converted"))
-        .arg("--python")
-        .arg(python)
-        .env("MLX_TEMP_DIR", &work);
-    let code = status(&mut command)?;
-    // 4: speed is left open by such short blocks.
-    ensure!(matches!(code.code(), Some(0 | 4)), "the run ended with {code}");
-    Ok(records.join("comparisons"))
-}
-
-/// The models that come with a recorded figure.
-fn names(shared: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(shared.join("models"))? {
-        let entry = entry?;
-        if entry.path().join("TRAINING.json").is_file() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    ensure!(!names.is_empty(), "{} has no models", shared.display());
-    Ok(names)
+    let records = setting.measure("trained", &data, None)?.join("comparisons");
+    let lines = places::shared_models()
+        .iter()
+        .map(|name| Line::read(setting.shared, &records, name).with_context(|| name.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((section(&lines), lines.iter().flat_map(Line::faults).collect()))
 }
 
 /// A model's line of the table; figures are shares, not percent.
@@ -189,7 +141,6 @@ impl Line {
             true => format!("{:+}", self.rows_apart(self.original, self.recorded)),
             false => String::new(),
         };
-        let percent = |figure: f64| format!("{:.2}", figure * 100.0);
         [
             format!("`{}`", self.model),
             self.model_type.clone(),
@@ -206,39 +157,14 @@ impl Line {
     }
 }
 
-/// The page.
-fn text(lines: &[Line]) -> String {
-    let mut page = format!(
-        "{INTRO}\n| model | model type | dev set | rows | figure | recorded | PyTorch f32 | mlxq f32 | \
-         mlxq 8 bits | rows off | bits a weight |\n|---|---|---|--:|---|--:|--:|--:|--:|--:|--:|\n"
-    );
+/// The section of the page.
+fn section(lines: &[Line]) -> String {
+    let mut text = INTRO.to_owned();
     for line in lines {
-        let _ = writeln!(page, "| {} |", line.cells().join(" | "));
+        let _ = writeln!(text, "| {} |", line.cells().join(" | "));
     }
-    page.push_str(REMARKS);
-    page
-}
-
-fn json(path: &Path) -> Result<Value> {
-    let place = || path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(place)?;
-    serde_json::from_str(&text).with_context(place)
-}
-
-fn string(value: &Value, pointer: &str) -> Result<String> {
-    let found = value.pointer(pointer).and_then(Value::as_str);
-    Ok(found.with_context(|| format!("no text at {pointer}"))?.to_owned())
-}
-
-fn number(value: &Value, pointer: &str) -> Result<f64> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_f64)
-        .with_context(|| format!("no number at {pointer}"))
-}
-
-fn whole(value: &Value, pointer: &str) -> Result<u64> {
-    value.pointer(pointer).and_then(Value::as_u64).with_context(|| format!("no count at {pointer}"))
+    text.push_str(REMARKS);
+    text
 }
 
 #[cfg(test)]
