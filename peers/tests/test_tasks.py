@@ -53,7 +53,7 @@ datasets:
     {provider: local, path: SHARED/data/cranfield, format: collection, max_samples: 40, preprocessing: {max_length: 96}}
   pairs:
     {provider: local, path: pairs.jsonl, columns: {text: query, text_pair: document, score: relevant},
-     preprocessing: {max_length: 96}}
+     keep_empty: true, preprocessing: {max_length: 96}}
 """
 CELLS = [
     ("bert", "tail"), ("deberta", "tail"), ("deberta", "rte"), ("deberta", "topics"), ("bart", "topics"),
@@ -68,15 +68,15 @@ def lines(path):
     return [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()[1:]]
 
 
-def texts_of(path):
+def texts_of(path, parts=("title", "text")):
     """Texts of a collection's documents or queries by their ids."""
     found = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {row["_id"]: " ".join(filter(None, [row.get("title"), row["text"]])) for row in found}
+    return {row["_id"]: " ".join(filter(None, map(row.get, parts))) for row in found}
 
 
 def reranker_pairs(shared):
-    """The pairs that the reranker was judged by when it was made."""
-    documents, queries = (texts_of(shared / f"data/cranfield/{name}.jsonl") for name in ("corpus", "queries"))
+    """The pairs that the reranker was judged by when it was made: documents without their titles, one empty."""
+    documents, queries = (texts_of(shared / f"data/cranfield/{name}.jsonl", ["text"]) for name in ("corpus", "queries"))
     for query, document, relevant in lines(shared / "models/dev/cranfield-rerank-dev.tsv"):
         yield {"query": queries[query], "document": documents[document], "relevant": int(relevant)}
 
@@ -111,18 +111,19 @@ def test_figures_are_those_of_the_rows(found, which):
             assert abs(score["value"] - expected) < 1e-6, (side, score, expected)
 
 
-@pytest.mark.parametrize(("which", "folder", "metric", "rows"), [
-    (("bert", "tail"), "bert-nli", "accuracy", 1000),
-    (("deberta", "tail"), "deberta-v3-nli-binary", "accuracy", 1000),
-    (("distilbert", "sst2"), "distilbert-sst2", "accuracy", 872),
-    (("reranker", "pairs"), "minilm-reranker", "average_precision", 1358),
+# Rounding lets documents whose logits are nearly equal change places.
+@pytest.mark.parametrize(("which", "folder", "metric", "rows", "tolerance"), [
+    (("bert", "tail"), "bert-nli", "accuracy", 1000, 1e-9),
+    (("deberta", "tail"), "deberta-v3-nli-binary", "accuracy", 1000, 1e-9),
+    (("distilbert", "sst2"), "distilbert-sst2", "accuracy", 872, 1e-9),
+    (("reranker", "pairs"), "minilm-reranker", "average_precision", 1358, 1e-4),
 ])
-def test_models_reach_the_figures_recorded_when_they_were_made(found, shared, which, folder, metric, rows):
+def test_models_reach_the_figures_recorded_when_they_were_made(found, shared, which, folder, metric, rows, tolerance):
     """transformers' own figures; the labels of bert-nli have another order than the data's."""
     recorded = json.loads((shared / "models" / folder / "TRAINING.json").read_text(encoding="utf-8"))["dev"]
     cell, _ = found[which]
     assert cell["sample_size"] == recorded["rows"] == rows
-    assert abs(figure(cell, metric) - recorded["value"]) < 1e-6
+    assert abs(figure(cell, metric) - recorded["value"]) < tolerance
     assert not (cell["labels"] or {}).get("suspicion")
 
 
