@@ -71,6 +71,6 @@ def texts():
 @pytest.fixture(scope="session")
 def shared():
     folder = os.environ.get("MLXQ_SHARED")
-    if not folder:
+    if not folder or not Path(folder).is_dir():
         pytest.skip("needs the developers' data sets (MLXQ_SHARED)")
     return Path(folder)

@@ -5,10 +5,8 @@ import json
 import numpy as np
 import pytest
 from conftest import ROOT, mlxq
-from scipy.stats import binomtest, pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, matthews_corrcoef
-
-SIDES = ["native_original", "converted"]
+from figures import SIDES, again, cells, classes
+from scipy.stats import binomtest, pearsonr
 
 
 @pytest.fixture(scope="module")
@@ -41,35 +39,6 @@ datasets:
     return found
 
 
-def cells(run):
-    """Each cell of a run with its rows."""
-    report = json.loads((run / "report.json").read_text())
-    rows = [json.loads(line) for line in (run / "samples.jsonl").open()]
-    return [(cell, [row for row in rows if row["cell"] == cell["id"]]) for cell in report["cells"]]
-
-
-def classes(cell, rows, side):
-    """Right and predicted classes of the rows."""
-    labels = cell["labels"]
-    return ([labels["data_labels"][row["gold"]] for row in rows],
-            [labels["model_labels"][row[side]["prediction"]] for row in rows])
-
-
-def recomputed(metric, cell, rows, side):
-    if metric in ("spearman_correlation", "pearson_correlation"):
-        function = spearmanr if metric.startswith("s") else pearsonr
-        return function([row[side]["prediction"] for row in rows], [row["gold"] for row in rows]).statistic
-    gold, said = classes(cell, rows, side)
-    names = sorted(set(gold))
-    return {
-        "accuracy": lambda: accuracy_score(gold, said),
-        "balanced_accuracy": lambda: balanced_accuracy_score(gold, said),
-        "macro_f1": lambda: f1_score(gold, said, labels=names, average="macro", zero_division=0),
-        "micro_f1": lambda: f1_score(gold, said, labels=names, average="micro", zero_division=0),
-        "matthews_correlation": lambda: matthews_corrcoef(gold, said),
-    }[metric]()
-
-
 def test_rows_give_every_figure(runs):
     seen = set()
     for run in runs:
@@ -77,8 +46,8 @@ def test_rows_give_every_figure(runs):
             assert len(rows) == cell["sample_size"]
             for side in SIDES:
                 for figure in cell["sides"][side]["scores"]:
-                    again = recomputed(figure["metric"], cell, rows, side)
-                    assert abs(again - figure["value"]) < 1e-9, (cell["id"], side, figure)
+                    expected = again(figure["metric"], cell, rows, side)
+                    assert abs(expected - figure["value"]) < 1e-9, (cell["id"], side, figure)
                     seen.add(figure["metric"])
     assert {"accuracy", "spearman_correlation", "pearson_correlation"} <= seen
 
@@ -112,7 +81,7 @@ def test_two_runs_compared(runs):
     assert {cell["dataset_key"] for cell in compared["cells"]} == {"pairs", "rows"}
     for found, (a, rows_a), (b, rows_b) in zip(compared["cells"], cells(runs[0]), cells(runs[1]), strict=True):
         for figure in found["figures"]:
-            values = [recomputed(figure["metric"], cell, rows, "converted") for cell, rows in ((a, rows_a), (b, rows_b))]
+            values = [again(figure["metric"], cell, rows, "converted") for cell, rows in ((a, rows_a), (b, rows_b))]
             assert np.allclose(figure["values"], values, atol=1e-9)
             assert abs(figure["difference"] - (values[1] - values[0])) < 1e-9
             low, high = figure["interval_95"]

@@ -17,6 +17,7 @@ fn config(shared: &Path) -> Config {
 
 fn shared() -> Option<PathBuf> {
     let shared = std::env::var_os("MLXQ_SHARED").map(PathBuf::from);
+    let shared = shared.filter(|shared| shared.is_dir());
     if shared.is_none() {
         say_skipped();
     }
@@ -25,7 +26,7 @@ fn shared() -> Option<PathBuf> {
 
 #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
 fn say_skipped() {
-    eprintln!("skipped: MLXQ_SHARED is not set");
+    eprintln!("skipped: MLXQ_SHARED names no folder");
 }
 
 fn rows(config: &Config, key: &str, split: &str) -> Result<Dataset, String> {

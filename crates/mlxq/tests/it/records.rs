@@ -263,7 +263,7 @@ fn two_runs_are_compared_over_the_same_rows_only() {
     assert!((difference - expected / 24.0).abs() < 1e-12);
     let text = work.mlxq(&["compare", names[0], &format!("{}/report.json", names[1])]).good();
     // The machine of a test may be too noisy for valid times.
-    let said = ["of different runs", "are not valid: the machine was noisy"];
+    let said = ["of different runs", "are not valid: "];
     assert!(said.iter().any(|words| text.stdout.contains(words)), "{}", text.stdout);
 
     work.mlxq(&["compare", names[0], "nowhere"]).refused(3, &["nowhere"]);
