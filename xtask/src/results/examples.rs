@@ -102,13 +102,12 @@ fn link(target: &Path, place: &Path) -> Result<()> {
     std::os::unix::fs::symlink(target, place).with_context(|| place.display().to_string())
 }
 
-/// The report of the only run in `records`.
+/// The report of the last run in `records`; runs are named by their time.
 fn report(records: &Path) -> Result<Value> {
     let folder = records.join("runs");
-    let mut runs = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
-    let run = runs.next().context("the run has no records")??;
-    ensure!(runs.next().is_none(), "{} has several runs", folder.display());
-    json(&run.path().join("report.json"))
+    let runs = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let runs = runs.map(|run| Ok(run?.path())).collect::<Result<Vec<_>>>()?;
+    json(&runs.into_iter().max().context("the run has no records")?.join("report.json"))
 }
 
 /// A model on a data set; figures are shares, not percent.

@@ -66,12 +66,10 @@ struct Setting<'s> {
 
 impl Setting<'_> {
     /// Runs `mlxq run` over `models.yaml` and `datasets.yaml` in `configs`, with at most `max_samples` rows
-    /// of each set; the folder of its records. Everything of the run called `name` is made anew.
+    /// of each set; the folder of its records. What this program has measured already, with nothing changed
+    /// since, is taken over from an earlier run called `name`, so that one that was stopped goes on.
     fn measure(&self, name: &str, configs: &Path, max_samples: Option<usize>) -> Result<PathBuf> {
         let folder = self.work.join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?; // so that no earlier record is read
-        }
         let mut command = command(self.program, ["run", "--quiet"]);
         for file in ["models.yaml", "datasets.yaml"] {
             command.arg("--config").arg(configs.join(file));
