@@ -51,6 +51,7 @@ impl<'a, T> IntegerRows<'a, T> {
     }
 
     /// The integers of the `R` rows from `first` on in the group `group`.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn parts<const R: usize>(&self, first: usize, group: usize) -> [&'a [[T; QUAD]]; R] {
         let mut parts: [&[[T; QUAD]]; R] = [&[]; R];

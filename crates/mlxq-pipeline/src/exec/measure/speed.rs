@@ -48,7 +48,8 @@ impl Timing {
         let is_long = |block: &&TimedBlock| {
             block.seconds >= SHORTEST_BLOCK && block.queries >= FEWEST_QUERIES
         };
-        self.blocks.iter().filter(is_long).map(|block| block.seconds).sum()
+        // From 0, since the sum of no floats is -0.
+        self.blocks.iter().filter(is_long).fold(0.0, |sum, block| sum + block.seconds)
     }
 }
 
