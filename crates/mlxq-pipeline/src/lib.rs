@@ -30,5 +30,7 @@ pub use mlxq_checkpoint::recipe::{Format, Mixed};
 pub use mlxq_hub::cache_folder as hub_cache;
 pub use paths::{Places, folder_name};
 pub use record::{Compared, Inspected, schemas};
+#[cfg(test)]
+pub(crate) use reporter::Silent;
 pub(crate) use reporter::Work;
 pub use reporter::{Reporter, Unit};

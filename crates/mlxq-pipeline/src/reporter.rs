@@ -50,3 +50,19 @@ impl Drop for Work<'_> {
         self.reporter.ended(&self.label);
     }
 }
+
+/// Nobody, for tests.
+#[cfg(test)]
+pub(crate) struct Silent;
+
+#[cfg(test)]
+impl Reporter for Silent {
+    fn message(&self, _: &str) {}
+    fn detail(&self, _: &str) {}
+    fn warning(&self, _: &str) {}
+    fn progress(&self, _: &str, _: u64, _: u64, _: Unit) {}
+    fn ended(&self, _: &str) {}
+    fn interrupted(&self) -> bool {
+        false
+    }
+}

@@ -10,7 +10,7 @@ use mlxq_engine::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Unit;
+use crate::Silent;
 
 /// Gives each row three logits: 0, the logarithm of the tokens of its second text with their last
 /// special one, 0.
@@ -61,20 +61,6 @@ impl Engine for Counter {
         }
         self.answered += batch.rows();
         Ok(output)
-    }
-}
-
-/// Nobody.
-struct Silent;
-
-impl Reporter for Silent {
-    fn message(&self, _: &str) {}
-    fn detail(&self, _: &str) {}
-    fn warning(&self, _: &str) {}
-    fn progress(&self, _: &str, _: u64, _: u64, _: Unit) {}
-    fn ended(&self, _: &str) {}
-    fn interrupted(&self) -> bool {
-        false
     }
 }
 

@@ -4,7 +4,7 @@ use mlxq_engine::{EngineInfo, Output};
 use mlxq_eval::labels::match_labels;
 use mlxq_eval::metric::Metric;
 
-use super::{Answers, Labelled, Material, Questions, References, Rules, needs_head};
+use super::{Answers, Labelled, Material, References, Rules, needs_head};
 use crate::PipelineError;
 use crate::predict::largest;
 
@@ -38,10 +38,6 @@ impl Rules for Classification {
 
     fn references(&self, material: &Material) -> Result<References, PipelineError> {
         References::labels(&material.data, self.names()[0])
-    }
-
-    fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError> {
-        Ok(material.rows())
     }
 
     fn answers(

@@ -80,11 +80,13 @@ pub(crate) trait Rules: Sync {
     /// When the data has not the column that the task needs.
     fn references(&self, material: &Material) -> Result<References, PipelineError>;
 
-    /// The texts that engines get.
+    /// The texts that engines get: every row as it is, unless the task says otherwise.
     ///
     /// # Errors
     /// When the data has not the texts that the task needs.
-    fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError>;
+    fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError> {
+        Ok(material.rows())
+    }
 
     /// What an engine's outputs to these texts say. All numbers are finite.
     ///

@@ -4,7 +4,7 @@ use mlxq_engine::{EngineInfo, Output};
 use mlxq_eval::labels::match_labels;
 use mlxq_eval::metric::Metric;
 
-use super::{Answers, Material, Questions, References, Rules, needs_head};
+use super::{Answers, Material, References, Rules, needs_head};
 use crate::PipelineError;
 
 /// Multi-label classification: the labels whose sigmoid is above 0.5, where their logit is above 0.
@@ -21,10 +21,6 @@ impl Rules for MultiLabel {
 
     fn references(&self, material: &Material) -> Result<References, PipelineError> {
         References::sets(&material.data, self.names()[0])
-    }
-
-    fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError> {
-        Ok(material.rows())
     }
 
     fn answers(

@@ -1,7 +1,7 @@
 //! Whether two texts say the same, by the cosine of their embeddings.
 
 use mlxq_engine::{EngineInfo, Output};
-use mlxq_eval::data::Dataset;
+use mlxq_eval::data::{Dataset, Row, Target};
 use mlxq_eval::metric::{Metric, best_threshold};
 
 use super::similarity::{both, cosines};
@@ -24,7 +24,8 @@ impl Rules for Paraphrase {
     }
 
     fn references(&self, material: &Material) -> Result<References, PipelineError> {
-        labels(&material.data)
+        two_labels(&material.data)?;
+        References::labels(&material.data, self.names()[0])
     }
 
     fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError> {
@@ -46,8 +47,9 @@ impl Rules for Paraphrase {
         let judged = 2 * material.data.rows.len();
         let threshold = match &material.threshold_rows {
             Some(rows) => {
-                let References::Labels(labels) = labels(rows)? else { unreachable!() };
-                let relevant: Vec<bool> = labels.iter().map(|label| *label == 1).collect();
+                two_labels(rows)?;
+                let label = |row: &Row| row.target == Target::Label(1);
+                let relevant: Vec<bool> = rows.rows.iter().map(label).collect();
                 best_threshold(&cosines(output, judged..output.rows), &relevant)
             }
             None => None,
@@ -57,12 +59,11 @@ impl Rules for Paraphrase {
     }
 }
 
-/// The labels of rows that have one of two.
-fn labels(data: &Dataset) -> Result<References, PipelineError> {
-    if data.labels.len() != 2 {
-        let reason =
-            format!("pairs are the same or not, but the data has {} labels", data.labels.len());
-        return Err(PipelineError::Usage(reason));
+/// Refuses rows whose labels are not two.
+fn two_labels(data: &Dataset) -> Result<(), PipelineError> {
+    if data.labels.len() == 2 {
+        return Ok(());
     }
-    References::labels(data, Paraphrase.names()[0])
+    let count = data.labels.len();
+    Err(PipelineError::Usage(format!("pairs are the same or not, but the data has {count} labels")))
 }

@@ -3,7 +3,7 @@
 use mlxq_engine::{EngineInfo, Output};
 use mlxq_eval::metric::Metric;
 
-use super::{Answers, Material, Questions, References, Rules, single_logits};
+use super::{Answers, Material, References, Rules, single_logits};
 use crate::PipelineError;
 
 /// Regression: the raw logit, as GLUE's STS-B compares it.
@@ -20,10 +20,6 @@ impl Rules for Regression {
 
     fn references(&self, material: &Material) -> Result<References, PipelineError> {
         References::scores(&material.data, self.names()[0])
-    }
-
-    fn questions<'a>(&self, material: &'a Material) -> Result<Questions<'a>, PipelineError> {
-        Ok(material.rows())
     }
 
     fn answers(

@@ -3,8 +3,9 @@
 use mlxq_engine::{EngineInfo, Output};
 use mlxq_eval::metric::Metric;
 
+use super::regression::Regression;
 use super::reranked::Reranked;
-use super::{Answers, Material, Questions, References, Rules, single_logits};
+use super::{Answers, Material, Questions, References, Rules};
 use crate::PipelineError;
 
 /// Pairs of query and document, relevant where the score is above 0, all in one ranking.
@@ -34,10 +35,10 @@ impl Rules for Reranking {
 
     fn answers(
         &self,
-        _: &Material,
+        material: &Material,
         output: &Output,
         info: &EngineInfo,
     ) -> Result<Answers, PipelineError> {
-        Ok(Answers::scores(single_logits(output, info)?))
+        Regression.answers(material, output, info)
     }
 }

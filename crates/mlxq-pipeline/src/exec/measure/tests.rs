@@ -14,7 +14,7 @@ use super::scenario::Queries;
 use super::server::{self, arrivals};
 use super::station::Station;
 use super::{Measured, Protocol, Scenario};
-use crate::{Reporter, Unit};
+use crate::Silent;
 
 #[derive(Default)]
 struct Manual(Cell<f64>);
@@ -69,19 +69,6 @@ fn fake<'t>(name: &'static str, seconds: f64, clock: &'t Manual, log: &'t Log) -
         settings: Vec::new(),
     };
     Fake { info, name, seconds, clock, log }
-}
-
-struct Silent;
-
-impl Reporter for Silent {
-    fn message(&self, _: &str) {}
-    fn detail(&self, _: &str) {}
-    fn warning(&self, _: &str) {}
-    fn progress(&self, _: &str, _: u64, _: u64, _: Unit) {}
-    fn ended(&self, _: &str) {}
-    fn interrupted(&self) -> bool {
-        false
-    }
 }
 
 /// 50 queries of two rows, each tokenized in a quarter of a second.
